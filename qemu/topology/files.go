@@ -1,0 +1,74 @@
+package topology
+
+import (
+	"embed"
+	"fmt"
+	"strings"
+	"text/template"
+)
+
+//go:embed templates/*.tmpl
+var templates embed.FS
+
+var parsed = template.Must(template.New("").Funcs(template.FuncMap{
+	"ids": func(servers []Server) string {
+		ids := make([]string, len(servers))
+		for i, s := range servers {
+			ids[i] = s.ID
+		}
+		return strings.Join(ids, ", ")
+	},
+	"repeat": strings.Repeat,
+}).ParseFS(templates, "templates/*.tmpl"))
+
+// NodePaths are the places on one LB node that its node.yaml names.
+type NodePaths struct {
+	Cluster string // cluster.yaml
+	Run     string // directory of its sockets
+	State   string // directory of its state
+}
+
+// ServerPaths are the places on one server that its module.yaml and its
+// nginx.conf name.
+type ServerPaths struct {
+	Cluster string // cluster.yaml
+	Run     string // directory of the module's socket
+	Pins    string // directory on the bpf file system for maps and links
+	CGroup  string // directory of the server's CPU cgroup
+	Dir     string // nginx's own directory: logs, temporary files
+	WWW     string // the files that it serves
+}
+
+// ClusterYAML is the cluster file that nodes and modules read. keyFile is
+// relative to it.
+func (t *Topology) ClusterYAML(keyFile string) (string, error) {
+	return render("cluster.yaml.tmpl", map[string]any{"T": t, "KeyFile": keyFile, "RouterASN": RouterASN, "LBASN": LBASN, "MTU": MTU})
+}
+
+// NodeYAML is the configuration of one LB node's dataplane and noded.
+func (t *Topology) NodeYAML(n Node, p NodePaths) (string, error) {
+	return render("node.yaml.tmpl", map[string]any{"Node": n, "Paths": p})
+}
+
+// ModuleYAML is the configuration of one server's LB module.
+func (t *Topology) ModuleYAML(s Server, p ServerPaths) (string, error) {
+	return render("module.yaml.tmpl", map[string]any{"Server": s, "Paths": p})
+}
+
+// FRRConf is the router's configuration.
+func (t *Topology) FRRConf() (string, error) {
+	return render("frr.conf.tmpl", map[string]any{"T": t, "RouterASN": RouterASN, "LBASN": LBASN})
+}
+
+// NginxConf is the configuration of one server's nginx.
+func (t *Topology) NginxConf(s Server, p ServerPaths) (string, error) {
+	return render("nginx.conf.tmpl", map[string]any{"Server": s, "Paths": p})
+}
+
+func render(name string, data any) (string, error) {
+	var b strings.Builder
+	if err := parsed.ExecuteTemplate(&b, name, data); err != nil {
+		return "", fmt.Errorf("render %s: %w", name, err)
+	}
+	return b.String(), nil
+}

@@ -1,0 +1,151 @@
+// Package topology describes the cluster that every lab runs: which machines
+// there are, how they are wired and which addresses they have. The namespace
+// lab, the QEMU lab and the simulation are made from this one description.
+package topology
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+)
+
+// Limits come from the address plan: a node's two BGP addresses end at
+// 10.10.0.(101+2·76) = 10.10.0.253, servers have 10.20.0.101 to .250.
+const (
+	MaxNodes   = 76
+	MaxServers = 150
+)
+
+// Names of the namespaces (and of the machines they stand for).
+const (
+	ClientName = "weir-client"
+	RouterName = "weir-router"
+	FabricName = "weir-fabric" // the switches of both LANs
+)
+
+// Autonomous system numbers of the router and of the LB nodes.
+const (
+	RouterASN = 65000
+	LBASN     = 65001
+)
+
+// MTU of every link, bytes.
+const MTU = 1500
+
+// Node is an LB node.
+type Node struct {
+	ID        string // "lb1"
+	Number    int    // 1…
+	Namespace string
+	North     netip.Prefix // of the node, towards the router
+	North6    netip.Prefix
+	South     netip.Prefix // on the fabric
+	Left      netip.Prefix // source of the BGP session that it holds as left neighbour
+	Right     netip.Prefix // and as right neighbour (S-60)
+}
+
+// Metrics is where the node's Prometheus endpoint listens.
+func (n Node) Metrics() netip.AddrPort { return netip.AddrPortFrom(n.South.Addr(), 9100) }
+
+// Server is a machine with the LB module and a TCP server.
+type Server struct {
+	ID        string // "srv1"
+	Number    int    // 1…
+	Namespace string
+	Address   netip.Prefix // on the fabric
+}
+
+// Endpoint is a public address and port, served by all servers.
+type Endpoint struct {
+	Name     string
+	Address  netip.Addr
+	Address6 netip.Addr
+	Port     uint16
+}
+
+// Link is a machine's end of a LAN with both families.
+type Link struct {
+	V4, V6 netip.Prefix
+}
+
+// Topology is a whole lab.
+type Topology struct {
+	Nodes   []Node
+	Servers []Server
+	VIPs    []Endpoint
+
+	Client       Link // the client's address
+	RouterClient Link // the router, on the client's side
+	RouterNorth  Link // the router, on the LB nodes' side
+}
+
+// New makes the description for the given number of LB nodes and servers. It
+// refuses numbers that the address plan has no room for.
+func New(nodes, servers int) (*Topology, error) {
+	if nodes < 1 || nodes > MaxNodes {
+		return nil, fmt.Errorf("LB_NODES is %d: choose 1 to %d", nodes, MaxNodes)
+	}
+	if servers < 1 || servers > MaxServers {
+		return nil, fmt.Errorf("SERVERS is %d: choose 1 to %d", servers, MaxServers)
+	}
+	t := &Topology{
+		Client:       Link{V4: prefix("198.51.100.10/24"), V6: prefix("2001:db8:51::10/64")},
+		RouterClient: Link{V4: prefix("198.51.100.1/24"), V6: prefix("2001:db8:51::1/64")},
+		RouterNorth:  Link{V4: prefix("10.10.0.1/24"), V6: prefix("2001:db8:10::1/64")},
+	}
+	for i := 1; i <= nodes; i++ {
+		t.Nodes = append(t.Nodes, Node{
+			ID:        fmt.Sprintf("lb%d", i),
+			Number:    i,
+			Namespace: fmt.Sprintf("weir-lb%d", i),
+			North:     prefix(fmt.Sprintf("10.10.0.%d/24", 10+i)),
+			North6:    prefix(fmt.Sprintf("2001:db8:10::%d/64", 10+i)),
+			South:     prefix(fmt.Sprintf("10.20.0.%d/24", 10+i)),
+			Left:      prefix(fmt.Sprintf("10.10.0.%d/24", 100+2*i)),
+			Right:     prefix(fmt.Sprintf("10.10.0.%d/24", 101+2*i)),
+		})
+	}
+	for i := 1; i <= servers; i++ {
+		t.Servers = append(t.Servers, Server{
+			ID:        fmt.Sprintf("srv%d", i),
+			Number:    i,
+			Namespace: fmt.Sprintf("weir-srv%d", i),
+			Address:   prefix(fmt.Sprintf("10.20.0.%d/24", 100+i)),
+		})
+	}
+	vip, vip6 := netip.MustParseAddr("203.0.113.10"), netip.MustParseAddr("2001:db8:100::10")
+	t.VIPs = []Endpoint{
+		{Name: "web", Address: vip, Address6: vip6, Port: 80},
+		{Name: "test", Address: vip, Address6: vip6, Port: 7000},
+	}
+	return t, nil
+}
+
+// FromEnv makes the description that LB_NODES (default 3) and SERVERS
+// (default 4) ask for.
+func FromEnv() (*Topology, error) {
+	nodes, err := count("LB_NODES", 3)
+	if err != nil {
+		return nil, err
+	}
+	servers, err := count("SERVERS", 4)
+	if err != nil {
+		return nil, err
+	}
+	return New(nodes, servers)
+}
+
+func count(name string, otherwise int) (int, error) {
+	v := os.Getenv(name)
+	if v == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		return 0, fmt.Errorf("%s is %q: give a number", name, v)
+	}
+	return n, nil
+}
+
+func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }

@@ -1,0 +1,78 @@
+package topology
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func TestEveryAddressIsUsedOnce(t *testing.T) {
+	top, err := New(MaxNodes, MaxServers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[netip.Addr]string{}
+	use := func(who string, p netip.Prefix) {
+		t.Helper()
+		if other, taken := seen[p.Addr()]; taken {
+			t.Errorf("%s has the address of %s: %v", who, other, p.Addr())
+		}
+		if last := p.Addr().As16(); p.Addr().Is4() && last[15] == 255 {
+			t.Errorf("%s has the broadcast address %v", who, p.Addr())
+		}
+		seen[p.Addr()] = who
+	}
+	use("router", top.RouterNorth.V4)
+	use("router", top.RouterNorth.V6)
+	for _, n := range top.Nodes {
+		use(n.ID, n.North)
+		use(n.ID, n.North6)
+		use(n.ID, n.South)
+		use(n.ID, n.Left)
+		use(n.ID, n.Right)
+	}
+	for _, s := range top.Servers {
+		use(s.ID, s.Address)
+	}
+}
+
+func TestSizesBeyondTheAddressPlanAreRefused(t *testing.T) {
+	for _, size := range [][2]int{{0, 4}, {MaxNodes + 1, 4}, {3, 0}, {3, MaxServers + 1}} {
+		if _, err := New(size[0], size[1]); err == nil {
+			t.Errorf("%d nodes and %d servers were accepted", size[0], size[1])
+		}
+	}
+}
+
+func TestSizesComeFromTheEnvironment(t *testing.T) {
+	t.Setenv("LB_NODES", "5")
+	t.Setenv("SERVERS", "")
+	top, err := FromEnv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(top.Nodes) != 5 || len(top.Servers) != 4 {
+		t.Errorf("got %d nodes and %d servers, want 5 and 4", len(top.Nodes), len(top.Servers))
+	}
+	t.Setenv("SERVERS", "many")
+	if _, err := FromEnv(); err == nil || !strings.Contains(err.Error(), "SERVERS") {
+		t.Errorf("SERVERS=many gives %v, want an error that names it", err)
+	}
+}
+
+func TestTheClusterFileNamesEveryMachine(t *testing.T) {
+	top, err := New(3, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := top.ClusterYAML("cluster.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"id: lb3", "10.10.0.13", "10.20.0.13", "left: 10.10.0.106, right: 10.10.0.107",
+		"id: srv4", "10.20.0.104", "203.0.113.10", "2001:db8:100::10", "asn: 65000", "key_file: cluster.key"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("cluster.yaml lacks %q:\n%s", want, text)
+		}
+	}
+}
