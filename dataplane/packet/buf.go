@@ -81,3 +81,6 @@ func (b *Buf) Resize(n uint16) bool {
 	b.Tail = uint16(room - uint32(n))
 	return true
 }
+
+// At points at the n-th byte of the frame; the caller has checked Len.
+func (b *Buf) At(n uintptr) unsafe.Pointer { return unsafe.Add(b.Pointer(), n) }
