@@ -1,0 +1,119 @@
+package simulation
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Plan is what one connection is to do. Both directions carry at least one byte.
+type Plan struct {
+	Client, VIP netip.AddrPort
+	Up, Down    int           // bytes each way, the server's greeting not counted
+	ServerFirst bool          // the client waits for the greeting before it says a word
+	ServerEnds  bool          // the server closes first; otherwise the client
+	Idle        time.Duration // pause of the client between the first half of Up and the rest
+	MayFail     bool          // a failure is an outcome, not a violation
+}
+
+// greetingSize is what the server says first of all: a mark, its number, and
+// the incarnation as it sees it.
+const greetingSize = 16
+
+const greetingMark = 0x57656972 // "Weir"
+
+// Flow is one connection of the workload and what has been seen of it. Both
+// its ends look at the same Flow: that is how they check each other.
+type Flow struct {
+	Plan
+	ID     int
+	Server int // number of the server whose bytes the client got, or which got the client's; -1: none yet
+	Began  time.Duration
+	Ended  time.Duration
+	Done   bool  // everything arrived, both ways
+	Err    error // why it failed
+
+	accepted []int // servers that accepted it, in order
+	load     *Workload
+	client   *conn
+}
+
+func (f *Flow) String() string { return fmt.Sprintf("flow %d (%s > %s)", f.ID, f.Client, f.VIP) }
+
+func (f *Flow) up() stream { return stream(f.load.sim.Seed ^ uint64(f.ID)<<20 ^ 0x55) }
+
+func (f *Flow) down(server int) stream {
+	return stream(f.load.sim.Seed ^ uint64(f.ID)<<20 ^ uint64(server)<<8 ^ 0xaa)
+}
+
+func (f *Flow) greeting(server int) []byte {
+	b := make([]byte, greetingSize)
+	binary.BigEndian.PutUint32(b, greetingMark)
+	binary.BigEndian.PutUint32(b[4:], uint32(server))
+	binary.BigEndian.PutUint64(b[8:], uint64(f.ID))
+	return b
+}
+
+// bind notes that bytes of the flow passed between the client and a server.
+// One incarnation never has two servers (S-18).
+func (f *Flow) bind(server int) {
+	if f.Server < 0 {
+		f.Server = server
+	} else if f.Server != server {
+		f.load.sim.Violate("%v has two servers, %d and %d", f, f.Server, server)
+	}
+}
+
+func (f *Flow) fail(err error) {
+	if f.Done || f.Err != nil {
+		return
+	}
+	f.Err, f.Ended = err, f.load.sim.Elapsed()
+	f.load.open--
+	if !f.MayFail {
+		f.load.sim.Violate("%v lost: %v", f, err)
+	}
+}
+
+func (f *Flow) finish() {
+	if f.Done || f.Err != nil {
+		return
+	}
+	f.Done, f.Ended = true, f.load.sim.Elapsed()
+	f.load.open--
+}
+
+// Workload is all the connections of a run and both kinds of hosts.
+type Workload struct {
+	Flows []*Flow
+
+	sim  *Sim
+	live map[Tuple]*Flow // the newest of each tuple
+	open int             // not yet done or failed
+}
+
+// NewWorkload makes an empty workload.
+func NewWorkload(sim *Sim) *Workload {
+	return &Workload{sim: sim, live: map[Tuple]*Flow{}}
+}
+
+// Open reports how many connections are neither done nor failed.
+func (w *Workload) Open() int { return w.open }
+
+// Finished reports whether every connection is done or failed.
+func (w *Workload) Finished() bool { return w.open == 0 }
+
+// Start opens a connection from host after the given time.
+func (w *Workload) Start(host *Host, after time.Duration, plan Plan) *Flow {
+	f := &Flow{Plan: plan, ID: len(w.Flows), Server: -1, load: w}
+	w.Flows = append(w.Flows, f)
+	w.open++
+	w.sim.After(after, func() {
+		w.live[Tuple{plan.Client, plan.VIP}] = f
+		f.Began = w.sim.Elapsed()
+		f.client = newClient(host, f)
+		host.rest()
+	})
+	return f
+}
