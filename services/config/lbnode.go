@@ -1,0 +1,97 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"weir/dataplane/lbnode"
+	"weir/dataplane/packet"
+)
+
+// protoTCP is TCP's IP protocol number.
+const protoTCP = 6
+
+// LBNode is what the roles of one node need to know, as far as the cluster file
+// says it. The caller adds what only the machine knows: MACs, routers, boot id,
+// clock. An unhealthy node stays in the list without roles: what it still sends
+// comes from a known address.
+func LBNode(c *Cluster, nodeID string) (lbnode.Config, error) {
+	self := c.Member(nodeID)
+	if self == nil {
+		return lbnode.Config{}, fmt.Errorf("node %q is not in cluster %s; add it to the list nodes of the cluster file", nodeID, c.Identity.Name)
+	}
+	out := lbnode.Config{
+		Self:      self.Number,
+		Epoch:     c.Epoch(),
+		Secrets:   c.Key.Secrets(nodeID),
+		FabricMTU: uint16(c.FabricMTU),
+		WScale:    uint8(c.Handshake.WindowScale),
+		HoldBytes: uint32(c.Handshake.HoldBytes),
+		HoldPkts:  uint16(c.Handshake.HoldPackets),
+	}
+	out.Addresses[packet.North] = self.NorthAddresses()
+	out.Addresses[packet.South] = []netip.Addr{self.South}
+	for i := range c.Nodes {
+		m := &c.Nodes[i]
+		out.Nodes = append(out.Nodes, lbnode.Node{
+			Number:  m.Number,
+			ID:      m.ID,
+			South:   m.South,
+			Tracker: m.Healthy && m.Has(RoleTracker),
+			Ingress: m.Healthy && m.Has(RoleIngress),
+			Egress:  m.Healthy && m.Has(RoleEgress),
+			Seed:    placeSeed("node", m.ID),
+		})
+	}
+	for _, s := range c.Servers {
+		out.Servers = append(out.Servers, lbnode.Server{
+			Number: s.Number, ID: s.ID, Address: s.Address, Weight: uint32(s.Weight), Healthy: s.Healthy, Seed: placeSeed("server", s.ID),
+		})
+	}
+	for i := range c.Endpoints {
+		e := &c.Endpoints[i]
+		p := lbnode.Endpoint{
+			Name:       e.Name,
+			Addresses:  slices.Clone(e.Addresses),
+			Proto:      protoTCP,
+			PortFirst:  e.Ports.First,
+			PortLast:   e.Ports.Last,
+			TTL:        uint8(e.Offers),
+			MustAccept: e.WhenExhausted == ExhaustedLastAccepts,
+			TryAll:     e.WhenAllUnhealthy == UnhealthyTryAll,
+		}
+		for _, s := range c.Servers {
+			if e.Serves(s.ID) {
+				p.Servers = append(p.Servers, s.Number)
+			}
+		}
+		out.Endpoints = append(out.Endpoints, p)
+	}
+	return out, nil
+}
+
+// NorthAddresses are all addresses of a node's north interface.
+func (m *Member) NorthAddresses() []netip.Addr {
+	var out []netip.Addr
+	for _, a := range []netip.Addr{m.North, m.North6, m.Slots.Left, m.Slots.Right} {
+		if a.IsValid() {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// Epoch names the ring: which nodes track. Nodes with the same view have the
+// same epoch, without asking each other. It is never 0.
+func (c *Cluster) Epoch() uint32 {
+	h := sha256.New()
+	for _, m := range c.Nodes {
+		if m.Healthy && m.Has(RoleTracker) {
+			fmt.Fprintf(h, "%d %s\n", m.Number, m.ID)
+		}
+	}
+	return max(1, binary.LittleEndian.Uint32(h.Sum(nil)))
+}
