@@ -10,13 +10,54 @@ import (
 // FlowOf names the flow of a bare TCP or UDP packet that a client sent, at line
 // rate: it checks all that Parse checks of such packets, but reads no more than
 // the key needs. Everything that is not TCP or UDP is Unsupported. l3 and l4 are
-// the offsets of the network and transport headers; k is undefined unless OK.
+// the offsets of the network and transport headers; they and k are undefined
+// unless OK.
 func FlowOf(b []byte, k *flow.Key) (l3, l4 int, st Status) {
+	if commonFlow(b, k) {
+		return EthernetSize, EthernetSize + IPv4Size, OK
+	}
 	if len(b) < EthernetSize {
 		return 0, 0, Truncated
 	}
 	l4, st = ipFlow(b[EthernetSize:], binary.LittleEndian.Uint16(b[12:]), k)
 	return EthernetSize, EthernetSize + l4, st
+}
+
+// commonFlow is ipFlow for sound TCP over IPv4 without IP options, at half its
+// cost: every offset is a constant. It decides nothing about other packets.
+func commonFlow(b []byte, k *flow.Key) bool {
+	if len(b) < EthernetSize+IPv4Size+TCPSize {
+		return false
+	}
+	h := (*[EthernetSize + IPv4Size + TCPSize]byte)(b)
+	le, be := binary.LittleEndian, binary.BigEndian
+	total := int(be.Uint16(h[16:]))
+	head := int(h[46] >> 4)
+	if le.Uint16(h[12:]) != etherIPv4 || h[14] != 0x45 || h[23] != ProtoTCP || be.Uint16(h[20:])&ipv4Fragment != 0 ||
+		total > len(b)-EthernetSize || head < TCPSize/4 || head*4 > total-IPv4Size {
+		return false
+	}
+	addresses := le.Uint64(h[26:])
+	// Five 32-bit words cannot overflow 64 bits, and a number whose 16-bit
+	// halves add up to 0xffff in ones' complement is a multiple of it.
+	if sum := uint64(le.Uint32(h[14:])) + uint64(le.Uint32(h[18:])) + uint64(le.Uint32(h[22:])) +
+		addresses>>32 + addresses&0xffffffff; sum%0xffff != 0 {
+		return false
+	}
+	w := k.Words()
+	w[0], w[1] = 0, addresses<<32|mapped4
+	w[2], w[3] = 0, addresses&^0xffffffff|mapped4
+	w[4] = lastWord(be.Uint32(h[34:]), ProtoTCP)
+	return true
+}
+
+// mapped4 is the end of ::ffff:0:0/96 in a little-endian word, below the IPv4 address.
+const mapped4 = 0xffff0000
+
+// lastWord is the last word of a flow key: client port, VIP port, protocol, in
+// this order. ports are source and destination as they stand in the header.
+func lastWord(ports uint32, proto uint8) uint64 {
+	return uint64(bits.RotateLeft32(ports, 16)) | uint64(proto)<<32
 }
 
 // ReverseFlowOf is FlowOf for a packet that a server sent: its source is the
@@ -67,50 +108,20 @@ func ipFlow(p []byte, etherType uint16, k *flow.Key) (l4 int, st Status) {
 	var total int
 	switch etherType {
 	case etherIPv4:
-		if len(p) < IPv4Size {
-			return 0, Truncated
-		}
-		l4 = IPv4Size
-		// Five 32-bit words cannot overflow 64 bits, and a number whose 16-bit
-		// halves add up to 0xffff in ones' complement is a multiple of it.
-		sum := uint64(le.Uint32(p)) + uint64(le.Uint32(p[4:])) + uint64(le.Uint32(p[8:])) +
-			uint64(le.Uint32(p[12:])) + uint64(le.Uint32(p[16:]))
-		if p[0] != 0x45 {
-			if l4, st = ipv4Options(p); st != OK {
-				return 0, st
-			}
-			sum = Add(0, p[:l4])
-		}
-		total = int(binary.BigEndian.Uint16(p[2:]))
-		if total < l4 {
-			return 0, BadLength
-		}
-		if total > len(p) {
-			return 0, Truncated
-		}
-		if sum%0xffff != 0 {
-			return 0, BadChecksum
+		if l4, total, st = ipv4Extent(p); st != OK {
+			return 0, st
 		}
 		if binary.BigEndian.Uint16(p[6:])&ipv4Fragment != 0 {
 			return 0, Fragment
 		}
 		proto = p[9]
-		const mapped = 0xffff0000 // the end of ::ffff:0:0/96 in a little-endian word
-		w[0], w[1] = 0, uint64(le.Uint32(p[12:]))<<32|mapped
-		w[2], w[3] = 0, uint64(le.Uint32(p[16:]))<<32|mapped
+		w[0], w[1] = 0, uint64(le.Uint32(p[12:]))<<32|mapped4
+		w[2], w[3] = 0, uint64(le.Uint32(p[16:]))<<32|mapped4
 	case etherIPv6:
-		if len(p) < IPv6Size {
-			return 0, Truncated
+		if total, st = ipv6Extent(p); st != OK {
+			return 0, st
 		}
-		if p[0]>>4 != 6 {
-			return 0, BadHeader
-		}
-		l4 = IPv6Size
-		total = IPv6Size + int(binary.BigEndian.Uint16(p[4:]))
-		if total > len(p) {
-			return 0, Truncated
-		}
-		proto = p[6]
+		l4, proto = IPv6Size, p[6]
 		if proto == ProtoFragment {
 			return 0, Fragment
 		}
@@ -122,39 +133,15 @@ func ipFlow(p []byte, etherType uint16, k *flow.Key) (l4 int, st Status) {
 	s := p[l4:total]
 	switch proto {
 	case ProtoTCP:
-		if len(s) < TCPSize {
-			return 0, BadLength
-		}
-		head := int(s[12]>>4) * 4
-		if head < TCPSize {
-			return 0, BadHeader
-		}
-		if head > len(s) {
-			return 0, BadLength
-		}
+		_, st = tcpExtent(s)
 	case ProtoUDP:
-		if len(s) < UDPSize {
-			return 0, BadLength
-		}
-		if n := int(binary.BigEndian.Uint16(s[4:])); n < UDPSize || n > len(s) {
-			return 0, BadLength
-		}
+		_, st = udpExtent(s)
 	default:
-		return 0, Unsupported
+		st = Unsupported
 	}
-	// Client port, VIP port and protocol are the key's last word, in this order.
-	w[4] = uint64(bits.RotateLeft32(binary.BigEndian.Uint32(s), 16)) | uint64(proto)<<32
+	if st != OK {
+		return 0, st
+	}
+	w[4] = lastWord(binary.BigEndian.Uint32(s), proto)
 	return l4, OK
-}
-
-// ipv4Options is the header length of an IPv4 packet whose first byte is not the usual one.
-func ipv4Options(p []byte) (int, Status) {
-	n := int(p[0]&15) * 4
-	if p[0]>>4 != 4 || n < IPv4Size {
-		return 0, BadHeader
-	}
-	if n > len(p) {
-		return 0, Truncated
-	}
-	return n, OK
 }

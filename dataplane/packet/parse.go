@@ -57,25 +57,9 @@ func parseARP(b []byte, in *Info) Status {
 //	12 source (4)  16 destination (4)  20 options
 func parseIPv4(b []byte, in *Info) Status {
 	p := b[in.L3:]
-	if len(p) < IPv4Size {
-		return Truncated
-	}
-	head := int(p[0]&15) * 4
-	if p[0]>>4 != 4 || head < IPv4Size {
-		return BadHeader
-	}
-	if head > len(p) {
-		return Truncated
-	}
-	total := int(binary.BigEndian.Uint16(p[2:]))
-	if total < head {
-		return BadLength
-	}
-	if total > len(p) {
-		return Truncated
-	}
-	if Fold(Add(0, p[:head])) != 0xffff {
-		return BadChecksum
+	head, total, st := ipv4Extent(p)
+	if st != OK {
+		return st
 	}
 	in.TOS, in.TTL, in.Proto = p[1], p[8], p[9]
 	in.L3Len = uint16(total)
@@ -97,15 +81,9 @@ func parseIPv4(b []byte, in *Info) Status {
 //	8 source (16)  24 destination (16)
 func parseIPv6(b []byte, in *Info) Status {
 	p := b[in.L3:]
-	if len(p) < IPv6Size {
-		return Truncated
-	}
-	if p[0]>>4 != 6 {
-		return BadHeader
-	}
-	total := IPv6Size + int(binary.BigEndian.Uint16(p[4:]))
-	if total > len(p) {
-		return Truncated
+	total, st := ipv6Extent(p)
+	if st != OK {
+		return st
 	}
 	in.IsV6 = true
 	in.TOS = uint8(binary.BigEndian.Uint16(p) >> 4)
@@ -148,15 +126,9 @@ func parseTransport(s []byte, in *Info) Status {
 //	12 data offset in words (4 bits), reserved (4 bits)  13 flags (1)  14 window (2)
 //	16 checksum (2)  18 urgent pointer (2)  20 options
 func parseTCP(s []byte, in *Info) Status {
-	if len(s) < TCPSize {
-		return BadLength
-	}
-	head := int(s[12]>>4) * 4
-	if head < TCPSize {
-		return BadHeader
-	}
-	if head > len(s) {
-		return BadLength
+	head, st := tcpExtent(s)
+	if st != OK {
+		return st
 	}
 	in.SrcPort = binary.BigEndian.Uint16(s)
 	in.DstPort = binary.BigEndian.Uint16(s[2:])
@@ -169,22 +141,18 @@ func parseTCP(s []byte, in *Info) Status {
 	return OK
 }
 
-// parseUDP reads RFC 768. The length may be less than what IP carries (RFC
-// 9868 puts options there), never more.
+// parseUDP reads RFC 768:
 //
 //	0 source port (2)  2 destination port (2)  4 length (2)  6 checksum (2)
 func parseUDP(s []byte, in *Info) Status {
-	if len(s) < UDPSize {
-		return BadLength
-	}
-	n := binary.BigEndian.Uint16(s[4:])
-	if n < UDPSize || int(n) > len(s) {
-		return BadLength
+	n, st := udpExtent(s)
+	if st != OK {
+		return st
 	}
 	in.SrcPort = binary.BigEndian.Uint16(s)
 	in.DstPort = binary.BigEndian.Uint16(s[2:])
 	in.Payload = in.L4 + UDPSize
-	in.End = in.L4 + n
+	in.End = in.L4 + uint16(n)
 	return OK
 }
 
