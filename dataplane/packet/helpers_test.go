@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 	"unsafe"
+
+	"weir/dataplane/flow"
 )
 
 // Addresses of the frames that tests build.
@@ -46,4 +48,16 @@ var keep [][]byte
 func newBuf[S any](build func([]byte, *S) int, s *S) Buf {
 	frame := make([]byte, 65535)
 	return frameBuf(frame[:build(frame, s)])
+}
+
+// flowResult is all that TunnelFlowOf returns.
+type flowResult struct {
+	k      flow.Key
+	l3, l4 int
+	st     Status
+}
+
+func tunnelFlow(b []byte) (r flowResult) {
+	r.l3, r.l4, r.st = TunnelFlowOf(b, &r.k)
+	return r
 }
