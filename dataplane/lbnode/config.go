@@ -83,4 +83,6 @@ type Config struct {
 	HoldBytes uint32 // per flow, before its mapping is known (S-16)
 	HoldPkts  uint16
 	WallNanos int64 // wall clock minus the clock given to Burst, ns: the cookie's coarse clock
+
+	view *view // made by Prepare
 }

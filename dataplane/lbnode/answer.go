@@ -1,0 +1,63 @@
+package lbnode
+
+import (
+	"weir/dataplane/flow"
+	"weir/dataplane/packet"
+	"weir/dataplane/wire"
+)
+
+// sendSynAck answers a client's SYN on the way north (S-13). The window is what
+// an ingress may hold for the flow; the MSS is clamped so that the client's
+// full segments, encapsulated, fit the fabric.
+func (w *Worker) sendSynAck(h *halfOpen, k *flow.Key) {
+	o := packet.TCPOptions{MSS: clampMSS(w.cfg.FabricMTU, k.Is4()), WScale: packet.NoWScale,
+		SACKPermitted: h.options&wire.OptSACK != 0}
+	if h.wscale != wire.NoWScale {
+		o.WScale = w.cfg.WScale
+	}
+	if h.options&wire.OptTimestamps != 0 {
+		o.Timestamps, o.TSval, o.TSecr = true, h.tsecr, h.tsval
+	}
+	w.sendTCP(k, &packet.TCPSpec{Seq: h.serverISN, Ack: h.clientISN + 1, Flags: packet.SYN | packet.ACK,
+		Window: uint16(min(w.cfg.HoldBytes, 65535)), Options: &o}, SynAckSent)
+}
+
+// sendTCP builds a bare segment from the flow's public address to its client.
+func (w *Worker) sendTCP(k *flow.Key, t *packet.TCPSpec, what Counter) {
+	b, ok := w.io.Alloc()
+	if !ok {
+		w.count.add(DropNoBuffer, 1)
+		return
+	}
+	t.Src, t.Dst, t.SrcPort, t.DstPort = k.VIP, k.Client, k.VIPPort, k.ClientPort
+	b.Resize(packet.EthernetSize + packet.IPv6Size + packet.TCPSize + 40)
+	b.Resize(uint16(packet.BuildTCP(b.Bytes(), t)))
+	w.sendNorth(b, k, what)
+}
+
+// sendReset answers the segment in with a RST (RFC 9293, 3.10.7.1), as often
+// as the rate allows.
+func (w *Worker) sendReset(in *packet.Info, k *flow.Key) bool {
+	if in.TCPFlags&packet.RST != 0 || !w.resets.take(w.now) {
+		return false
+	}
+	b, ok := w.io.Alloc()
+	if !ok {
+		w.count.add(DropNoBuffer, 1)
+		return false
+	}
+	b.Resize(packet.EthernetSize + packet.IPv6Size + packet.TCPSize)
+	b.Resize(uint16(packet.BuildRST(b.Bytes(), in, [6]byte{}, [6]byte{})))
+	w.sendNorth(b, k, ResetsSent)
+	return true
+}
+
+func (w *Worker) sendNorth(b packet.Buf, k *flow.Key, what Counter) {
+	w.toRouter(&b, k)
+	if b.Verdict != packet.Send {
+		w.io.Free(b)
+		return
+	}
+	w.count.add(what, 1)
+	w.io.Send(b)
+}

@@ -1,0 +1,174 @@
+package lbnode
+
+import (
+	"weir/dataplane/flow"
+	"weir/dataplane/wire"
+)
+
+// onAccept is the secondary's, or a lone primary's: the server has the
+// connection. The module repeats it until it gets MsgCommit, which drives
+// MsgMapped and its acknowledgement too.
+func (w *Worker) onAccept(m *wire.Tracker) {
+	m.Server = m.Sender
+	hash := w.hash(&m.Key)
+	if e := w.trackedEntry(&m.Key, hash); e != nil && sameIncarnation(e, m) {
+		if e.Server != m.Server {
+			w.tellSuperseded(m)
+		} else {
+			w.confirm(m, e)
+		}
+		return
+	}
+	i, h := w.findHalfOpen(&m.Key, hash)
+	if h == nil || !h.same(m) || h.stage != offering || h.offer != m.Offer || h.server != m.Server {
+		w.tellSuperseded(m)
+		return
+	}
+	h.fill(m, &m.Key, w.cfg.Self)
+	lone := h.role == primary
+	if lone {
+		w.tellMapping(h.ingress, m)
+	}
+	w.removeHalfOpen(i)
+	w.confirm(m, w.commit(m, hash, lone))
+}
+
+// confirm carries a commit on: to the primary, or, from a lone one, straight
+// back to the module.
+func (w *Worker) confirm(m *wire.Tracker, e *flow.Entry) {
+	if e.Flags&flagLone != 0 {
+		m.Type = wire.MsgCommit
+		w.toServer(e.Server, m)
+		return
+	}
+	p, _ := w.view.ring.Trackers(&m.Key)
+	if p == w.cfg.Self || p == NoNode {
+		p = m.Primary
+	}
+	w.tellMapped(p, m, e)
+}
+
+// Flags of a tracker's entries.
+const (
+	flagLone = flow.FlagCallerLow << iota // committed without a second tracker
+	flagPrimary
+)
+
+// commit records a mapping as a tracker.
+func (w *Worker) commit(m *wire.Tracker, hash uint64, isPrimary bool) *flow.Entry {
+	i, ok := w.tracked.Lookup(&m.Key, hash)
+	if !ok {
+		var ev flow.Evicted
+		i, ev = w.tracked.Insert(&m.Key, hash, 0)
+		if ev.Cause != flow.EvictedNone {
+			w.count.add(FlowsEvicted, 1)
+		}
+	}
+	e := w.tracked.Entry(i)
+	e.ClientISN, e.ServerISN, e.Server, e.Ingress = m.ClientISN, m.ServerISN, m.Server, m.Ingress
+	e.Renewed, e.Offer, e.TTL, e.Flags = w.tick32(), m.Offer, m.TTL, 0
+	if isPrimary {
+		e.Flags |= flagPrimary
+	}
+	if isPrimary && m.Secondary == NoNode {
+		e.Flags |= flagLone
+	}
+	w.count.add(ConnectionsCommitted, 1)
+	return e
+}
+
+func (w *Worker) tellMapped(to uint16, m *wire.Tracker, e *flow.Entry) {
+	m.Type, m.Server, m.Offer, m.Ingress, m.Secondary = wire.MsgMapped, e.Server, e.Offer, e.Ingress, w.cfg.Self
+	w.toNode(to, m)
+}
+
+func (w *Worker) tellMapping(ingress uint16, m *wire.Tracker) {
+	m.Type = wire.MsgMapping
+	w.toNode(ingress, m)
+}
+
+// tellSuperseded ends a connection that a module built for an offer which is
+// no longer the one.
+func (w *Worker) tellSuperseded(m *wire.Tracker) {
+	w.count.add(ConnectionsSuperseded, 1)
+	m.Type = wire.MsgSuperseded
+	w.toServer(m.Server, m)
+}
+
+// onMapped is the primary's: the secondary committed.
+func (w *Worker) onMapped(m *wire.Tracker) {
+	hash := w.hash(&m.Key)
+	from := m.Sender
+	if e := w.trackedEntry(&m.Key, hash); e != nil && sameIncarnation(e, m) {
+		if e.Server != m.Server {
+			m.Type = wire.MsgSuperseded
+		} else {
+			m.Type = wire.MsgMappedAck
+		}
+		w.toNode(from, m)
+		return
+	}
+	i, h := w.findHalfOpen(&m.Key, hash)
+	if h != nil && h.same(m) {
+		if h.offer != m.Offer || h.server != m.Server {
+			m.Type = wire.MsgSuperseded
+			w.toNode(from, m)
+			return
+		}
+		m.Ingress = h.ingress
+		w.removeHalfOpen(i)
+	}
+	m.Primary, m.Secondary = w.cfg.Self, from
+	w.commit(m, hash, true)
+	w.tellMapping(m.Ingress, m)
+	m.Type = wire.MsgMappedAck
+	w.toNode(from, m)
+}
+
+// onMappedAck is the secondary's: both trackers hold the mapping now (S-18).
+func (w *Worker) onMappedAck(m *wire.Tracker) {
+	m.Type = wire.MsgCommit
+	w.toServer(m.Server, m)
+}
+
+// onSuperseded is the secondary's: the primary has another server.
+func (w *Worker) onSuperseded(m *wire.Tracker) {
+	hash := w.hash(&m.Key)
+	if i, ok := w.tracked.Lookup(&m.Key, hash); ok {
+		if e := w.tracked.Entry(i); sameIncarnation(e, m) && e.Server == m.Server {
+			w.tracked.Delete(i)
+		}
+	}
+	w.tellSuperseded(m)
+}
+
+// onGone forgets a mapping that its server does not know.
+func (w *Worker) onGone(m *wire.Tracker) {
+	i, ok := w.tracked.Lookup(&m.Key, w.hash(&m.Key))
+	if !ok {
+		return
+	}
+	if e := w.tracked.Entry(i); sameIncarnation(e, m) && e.Server == m.Server {
+		w.tracked.Delete(i)
+		w.count.add(MappingsPurged, 1)
+	}
+}
+
+// answerMapping tells an ingress where a known flow goes.
+func (w *Worker) answerMapping(m *wire.Tracker, e *flow.Entry) {
+	m.ClientISN, m.ServerISN, m.Server = e.ClientISN, e.ServerISN, e.Server
+	e.Ingress, e.Renewed = m.Ingress, w.tick32()
+	w.count.add(QueriesAnswered, 1)
+	w.tellMapping(m.Ingress, m)
+}
+
+func (w *Worker) trackedEntry(k *flow.Key, hash uint64) *flow.Entry {
+	if i, ok := w.tracked.Lookup(k, hash); ok {
+		return w.tracked.Entry(i)
+	}
+	return nil
+}
+
+func sameIncarnation(e *flow.Entry, m *wire.Tracker) bool {
+	return e.ClientISN == m.ClientISN && e.ServerISN == m.ServerISN
+}

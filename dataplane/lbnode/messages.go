@@ -1,0 +1,152 @@
+package lbnode
+
+import (
+	"weir/dataplane/flow"
+	"weir/dataplane/packet"
+	"weir/dataplane/wire"
+)
+
+// toNode sends a tracker message to a node. To this node it is a hop inside
+// the worker (S-11): the flow's worker is the same in every role.
+func (w *Worker) toNode(number uint16, m *wire.Tracker) {
+	if number == w.cfg.Self {
+		m.Header.Role, m.Header.Sender = wire.RoleNode, w.cfg.Self
+		w.local = append(w.local, *m)
+		return
+	}
+	n := w.view.node(number)
+	if n == nil {
+		w.count.add(DropStaleMessage, 1)
+		return
+	}
+	w.transmit(n.MAC, &n.target, m)
+}
+
+// toServer sends a tracker message to a module.
+func (w *Worker) toServer(number uint16, m *wire.Tracker) {
+	s := w.view.server(number)
+	if s == nil {
+		w.count.add(DropStaleMessage, 1)
+		return
+	}
+	w.transmit(s.MAC, &s.target, m)
+}
+
+func (w *Worker) transmit(mac MAC, target *packet.EncapTarget, m *wire.Tracker) {
+	if mac == (MAC{}) {
+		w.count.add(DropNoNextHop, 1)
+		return
+	}
+	b, ok := w.io.Alloc()
+	if !ok {
+		w.count.add(DropNoBuffer, 1)
+		return
+	}
+	w.seq++
+	m.Header = wire.Header{Type: m.Type, Worker: uint8(w.index), Role: wire.RoleNode, Sender: w.cfg.Self,
+		Boot: w.cfg.Boot, Seq: w.seq, Epoch: w.cfg.Epoch}
+	b.Resize(wire.TrackerSize)
+	wire.PutTracker(b.Bytes(), m, w.cfg.Secrets.Control)
+	if packet.PrependUDP(&b, target, entropyPort(w.hash(&m.Key)), wire.PortTracker) != packet.OK {
+		w.count.add(DropNoRoom, 1)
+		w.io.Free(b)
+		return
+	}
+	b.Port = packet.South
+	w.count.add(MessagesOut, 1)
+	w.io.Send(b)
+}
+
+// entropyPort is the outer source port of a flow: the fabric's hashes and the
+// receiver's RSS see one path per flow, not one for all. It lies in the dynamic
+// range (RFC 6335).
+func entropyPort(hash uint64) uint16 { return 0xc000 | uint16(hash>>40)&0x3fff }
+
+// receive handles a tracker datagram from the fabric; the frame is freed by
+// the driver in any case.
+func (w *Worker) receive(payload []byte, src [4]byte) {
+	var m wire.Tracker
+	switch err := wire.GetTracker(payload, &m, w.cfg.Secrets.Control); err {
+	case nil:
+	case wire.ErrTag:
+		w.count.add(DropBadTag, 1)
+		return
+	default:
+		w.count.add(DropBadMessage, 1)
+		return
+	}
+	if !w.knows(&m.Header, src) {
+		w.count.add(DropStranger, 1)
+		return
+	}
+	w.count.add(MessagesIn, 1)
+	w.dispatch(&m)
+}
+
+// knows checks that the sender is who the outer address says.
+func (w *Worker) knows(h *wire.Header, src [4]byte) bool {
+	if h.Role == wire.RoleServer {
+		s := w.view.server(h.Sender)
+		return s != nil && s.Address.As4() == src
+	}
+	n := w.view.node(h.Sender)
+	return n != nil && n.South.As4() == src
+}
+
+// dispatch hands a message to its role. A module can only say what modules say.
+func (w *Worker) dispatch(m *wire.Tracker) {
+	if m.Role == wire.RoleServer {
+		switch m.Type {
+		case wire.MsgAccept:
+			w.onAccept(m)
+		case wire.MsgReject:
+			w.onReject(m)
+		case wire.MsgNotHere:
+			w.onNotHere(m)
+		default:
+			w.count.add(DropBadMessage, 1)
+		}
+		return
+	}
+	switch m.Type {
+	case wire.MsgSyn:
+		w.onSyn(m)
+	case wire.MsgSynStore:
+		w.onSynStore(m)
+	case wire.MsgSynBusy:
+		w.onSynBusy(m)
+	case wire.MsgQuery:
+		w.onQuery(m)
+	case wire.MsgChoice:
+		w.onChoice(m)
+	case wire.MsgRejected:
+		w.onRejected(m)
+	case wire.MsgMapped:
+		w.onMapped(m)
+	case wire.MsgMappedAck:
+		w.onMappedAck(m)
+	case wire.MsgSuperseded:
+		w.onSuperseded(m)
+	case wire.MsgMapping:
+		w.onMapping(m)
+	case wire.MsgUnknown:
+		w.onUnknown(m)
+	case wire.MsgRefused:
+		w.onRefused(m)
+	case wire.MsgGone:
+		w.onGone(m)
+	default:
+		w.count.add(DropBadMessage, 1)
+	}
+}
+
+// drainLocal handles the hops that stay inside this worker, in order.
+func (w *Worker) drainLocal() {
+	for i := 0; i < len(w.local); i++ { // a message may append others
+		m := w.local[i]
+		w.dispatch(&m)
+	}
+	w.local = w.local[:0]
+}
+
+func (w *Worker) hash(k *flow.Key) uint64 { return flow.Hash(k, w.seed) }
