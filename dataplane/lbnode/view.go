@@ -34,8 +34,8 @@ type nodeView struct {
 type serverView struct {
 	*Server
 	target   packet.EncapTarget
-	resolved bool // the next hop towards it is known
-	vips   []vipPorts // what it may send from
+	resolved bool       // the next hop towards it is known
+	vips     []vipPorts // what it may send from
 }
 
 type vipPorts struct {
