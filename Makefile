@@ -1,0 +1,84 @@
+# Everything is built into build/ and nothing outside of the tree is changed,
+# except by deps (installs packages) and by the labs (which clean up).
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VERSION := $(shell cat VERSION)
+BIN := build/bin
+FUZZTIME ?= 30s
+
+export GOAMD64 := v3
+export GOFLAGS := -buildvcs=false -trimpath
+export LB_NODES ?= 3
+export SERVERS ?= 4
+
+LDFLAGS := -s -w -X main.version=$(VERSION)
+TREE := ./dataplane/... ./services/... ./qemu/...
+
+# What a fresh Debian 12 lacks. Reasons: docs/dependencies.md.
+PACKAGES := build-essential ca-certificates pkg-config \
+	libdpdk-dev dpdk libnuma-dev libbsd-dev \
+	clang-14 llvm-14 libbpf-dev linux-libc-dev \
+	iproute2 procps util-linux curl \
+	frr nginx-light libnginx-mod-http-echo \
+	wrk iperf3 tcpdump tshark
+
+.PHONY: help deps have-deps build check test run lab-up lab-down lab-status bench fuzz fmt vet clean
+
+help: ## this list
+	@echo "Weir $(VERSION). As root:"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@echo "Variables: LB_NODES (now $(LB_NODES)), SERVERS (now $(SERVERS)), FUZZTIME (now $(FUZZTIME))"
+	@echo "The targets up, down, image and bundle come with the appliance image."
+
+deps: ## install what a fresh Debian 12 lacks (packages, nothing else)
+	@PACKAGES="$(PACKAGES)" ./qemu/deps.sh install
+
+# Every target that needs packages looks first, and installs only if one is missing.
+have-deps:
+	@PACKAGES="$(PACKAGES)" ./qemu/deps.sh check || $(MAKE) --no-print-directory deps
+	@PACKAGES="$(PACKAGES)" ./qemu/deps.sh go
+
+build: have-deps ## all programs into build/bin
+	@mkdir -p $(BIN)
+	go build -ldflags '$(LDFLAGS)' -o $(BIN)/dataplane ./dataplane
+	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./services/noded ./services/lbmodule ./services/weirctl ./qemu/weir-lab ./qemu/weir-test
+
+check: build ## the quick tests (under 3 minutes)
+	$(BIN)/weir-test -quick
+
+test: build ## every test: unit, fuzz seeds, simulation, namespace lab
+	$(BIN)/weir-test $(if $(NO_SKIPS),-no-skips)
+
+run: build ## the whole story: lab, real client traffic, a table, clean up
+	$(BIN)/weir-lab run
+
+lab-up: build ## start the namespace lab and leave it running
+	$(BIN)/weir-lab up
+
+lab-down: ## remove the namespace lab
+	@test ! -x $(BIN)/weir-lab || $(BIN)/weir-lab down
+
+lab-status: ## what the running lab consists of
+	@$(BIN)/weir-lab status
+
+bench: build ## benchmarks: a table, and build/bench.json
+	./dataplane/bench/run.sh
+
+fuzz: have-deps ## every fuzz target for FUZZTIME each
+	@for package in $$(go list $(TREE)); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
+fmt: ## format all Go code
+	gofmt -w dataplane services qemu
+
+vet: have-deps ## look for mistakes
+	go vet $(TREE)
+
+clean: lab-down ## remove build/
+	rm -rf build
