@@ -23,7 +23,8 @@ type cluster struct {
 	client  []packet.Info      // what arrived at the client
 	filter  func(f *frame) int // how many copies to deliver; nil: one
 	decide  func(s *testServer, m *wire.Tracker) (reject uint8)
-	arena   [][]byte // keeps the frames' memory alive
+	arena   [][]byte
+	taken   int
 }
 
 type frame struct {
@@ -102,9 +103,18 @@ func newCluster(t *testing.T, nodes, servers int, change func(*Config)) *cluster
 	return c
 }
 
+// newBuf takes frames in turn from an arena, which outlives every frame: more
+// than can be in flight or held at any time.
 func (c *cluster) newBuf() packet.Buf {
-	mem := make([]byte, 2048)
-	c.arena = append(c.arena, mem)
+	const frames = 4096
+	if len(c.arena) < frames {
+		c.arena = append(c.arena, make([]byte, 2048))
+	}
+	mem := c.arena[c.taken%len(c.arena)]
+	if c.taken < frames {
+		mem = c.arena[len(c.arena)-1]
+	}
+	c.taken++
 	return packet.Buf{Addr: uintptr(unsafe.Pointer(&mem[256])), Head: 256, Tail: 2048 - 256}
 }
 

@@ -48,6 +48,5 @@ func FuzzFrame(f *testing.F) {
 		}
 		c.now += 1e6
 		c.nodes[0].w.Tick(c.now)
-		c.arena = c.arena[:0]
 	})
 }
