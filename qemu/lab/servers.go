@@ -1,7 +1,9 @@
 package lab
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -54,6 +56,12 @@ func Content(name string) []byte {
 		binary.LittleEndian.PutUint64(b[i:], random.Uint64())
 	}
 	return b
+}
+
+// Digest is the SHA-256 of the file of that name, in hexadecimal.
+func Digest(name string) string {
+	sum := sha256.Sum256(Content(name))
+	return hex.EncodeToString(sum[:])
 }
 
 // startServer starts nginx in a server's namespace and control group.

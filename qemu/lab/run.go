@@ -1,0 +1,140 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"text/tabwriter"
+	"time"
+
+	"weir/qemu/topology"
+	"weir/qemu/traffic"
+)
+
+// Size of the story's traffic.
+const (
+	storyRequests    = 2000 // each with a connection of its own
+	storyConcurrency = 50
+	storyDownloads   = 4 // of 100 MiB, half of them IPv6
+	storyWrk         = 100
+	storyWrkSeconds  = 10
+)
+
+// Run is the main job, start to finish: it starts the lab, sends real client
+// traffic, prints which nodes and servers carried how much, and removes the
+// lab. It fails if anything was lost.
+func (l *Lab) Run(ctx context.Context, out io.Writer) (err error) {
+	if err := l.Up(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		l.say("removing the lab")
+		err = errors.Join(err, l.Down())
+	}()
+	lost, err := l.sendTraffic(ctx, out)
+	if err != nil {
+		return err
+	}
+	if err := l.printWork(ctx, out); err != nil {
+		return err
+	}
+	if len(lost) > 0 {
+		return fmt.Errorf("%d connections were lost; the first: %w", len(lost), lost[0])
+	}
+	fmt.Fprintln(out, "nothing was lost")
+	return nil
+}
+
+// sendTraffic runs short requests, downloads and wrk one after the other, and
+// returns what went wrong with connections.
+func (l *Lab) sendTraffic(ctx context.Context, out io.Writer) (lost []error, err error) {
+	web := l.Top.VIPs[0]
+	targets := []netip.AddrPort{netip.AddrPortFrom(web.Address, web.Port), netip.AddrPortFrom(web.Address6, web.Port)}
+	client := traffic.Client{Namespace: topology.ClientName, Timeout: time.Minute}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "TRAFFIC\tCONNECTIONS\tRESULT\tLOST")
+
+	l.say("%d requests over IPv4 and IPv6, %d at a time", storyRequests, storyConcurrency)
+	started := time.Now()
+	tally := client.Requests(ctx, targets, storyRequests, storyConcurrency)
+	lost = append(lost, tally.Lost...)
+	fmt.Fprintf(w, "short requests\t%d\t%d answered, %.0f/s\t%d\n", storyRequests, tally.Total(), float64(tally.Total())/time.Since(started).Seconds(), len(tally.Lost))
+
+	l.say("%d downloads of 100 MiB over IPv4 and IPv6 at once", storyDownloads)
+	rate, failed := l.downloads(ctx, client, targets)
+	lost = append(lost, failed...)
+	fmt.Fprintf(w, "downloads\t%d\t%.0f Mbit/s, every digest right\t%d\n", storyDownloads, rate, len(failed))
+
+	l.say("wrk with %d connections for %d s", storyWrk, storyWrkSeconds)
+	result, err := client.RunWrk(ctx, "http://"+targets[0].String()+"/1k", storyWrk, storyWrkSeconds)
+	if err != nil {
+		return nil, err
+	}
+	broken := 0
+	if result.Errors != "" {
+		broken = 1
+		lost = append(lost, fmt.Errorf("wrk: %s", result.Errors))
+	}
+	fmt.Fprintf(w, "wrk\t%d\t%d requests, %.0f/s\t%d\n", storyWrk, result.Requests, result.Rate, broken)
+	return lost, w.Flush()
+}
+
+func (l *Lab) downloads(ctx context.Context, client traffic.Client, targets []netip.AddrPort) (rate float64, lost []error) {
+	want := Digest("100m")
+	type result struct {
+		traffic.Transfer
+		err error
+	}
+	results := make(chan result)
+	started := time.Now()
+	for i := range storyDownloads {
+		go func() {
+			t, err := client.Download(ctx, targets[i%len(targets)], "/100m")
+			if err == nil && t.SHA256 != want {
+				err = fmt.Errorf("download from %v: the digest is %s, not %s", targets[i%len(targets)], t.SHA256, want)
+			}
+			results <- result{t, err}
+		}()
+	}
+	var bytes int64
+	for range storyDownloads {
+		r := <-results
+		bytes += r.Bytes
+		if r.err != nil {
+			lost = append(lost, r.err)
+		}
+	}
+	return float64(bytes) * 8 / time.Since(started).Seconds() / 1e6, lost
+}
+
+// printWork prints what every node and every server did for the connections.
+func (l *Lab) printWork(ctx context.Context, out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nNODE\tINGRESS (SYNs)\tPRIMARY (offers)\tSECONDARY (SYN/ACKs)\tPACKETS IN\tPACKETS OUT (egress)")
+	for _, n := range l.Top.Nodes {
+		status, err := l.NodeStatus(ctx, n)
+		if err != nil {
+			return err
+		}
+		c := status.GetDataplane().GetCounters()
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\n", n.ID, c["syn_received"], c["offers_sent"], c["synack_sent"], c["ingress_forwarded"], c["egress_forwarded"])
+	}
+	fmt.Fprintln(w, "\nSERVER\tACCEPTED\tREJECTED\tSTILL OPEN")
+	for _, s := range l.Top.Servers {
+		status, err := l.ModuleStatus(ctx, s)
+		if err != nil {
+			return err
+		}
+		var rejected uint64
+		for reason, n := range status.Offers {
+			if reason != "accepted" {
+				rejected += n
+			}
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\n", s.ID, status.Offers["accepted"], rejected, status.Connections)
+	}
+	fmt.Fprintln(w)
+	return w.Flush()
+}
