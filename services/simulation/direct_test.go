@@ -7,32 +7,23 @@ import (
 	"time"
 )
 
-var (
-	clientMAC = MAC{2, 0, 0, 0, 0, 1}
-	serverMAC = MAC{2, 0, 0, 0, 0, 2}
-	client4   = netip.MustParseAddr("198.51.100.10")
-	client6   = netip.MustParseAddr("2001:db8:51::10")
-	vip4      = netip.MustParseAddr("203.0.113.10")
-	vip6      = netip.MustParseAddr("2001:db8:100::10")
-)
-
 // direct joins one client and one server by one bad bus and runs n connections.
 func direct(t *testing.T, seed uint64, n int) (*Sim, *Workload) {
 	t.Helper()
 	sim := New(seed)
 	bus := sim.NewBus("lan", 50*time.Microsecond)
-	client, err := NewHost(sim, "client", 1500, client4, client6)
+	client, err := NewHost(sim, "client", 1500, Client4, Client6)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := NewHost(sim, "server", 1500, vip4, vip6)
+	server, err := NewHost(sim, "server", 1500, VIP4, VIP6)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
 	t.Cleanup(server.Close)
-	client.Attach(bus, clientMAC, serverMAC)
-	server.Attach(bus, serverMAC, clientMAC)
+	client.Attach(bus, accessMAC(1), accessMAC(2))
+	server.Attach(bus, accessMAC(2), accessMAC(1))
 	for i, p := range bus.Ports() {
 		r := sim.Rand(fmt.Sprint("weather ", i))
 		p.Out = []Stage{DropStage(r, 0.05), DuplicateStage(r, 0.05, time.Millisecond), ReorderStage(r, 0.1, 2*time.Millisecond), CorruptStage(r, 0.01)}
@@ -44,11 +35,11 @@ func direct(t *testing.T, seed uint64, n int) (*Sim, *Workload) {
 	r := sim.Rand("workload")
 	for i := range n {
 		plan := Plan{
-			Client: netip.AddrPortFrom(client4, uint16(10000+i)), VIP: netip.AddrPortFrom(vip4, 80),
+			Client: netip.AddrPortFrom(Client4, uint16(10000+i)), VIP: netip.AddrPortFrom(VIP4, 80),
 			Up: 1 + r.IntN(100_000), Down: 1 + r.IntN(200_000), ServerFirst: i%3 == 0, ServerEnds: i%2 == 0,
 		}
 		if i%4 >= 2 {
-			plan.Client, plan.VIP = netip.AddrPortFrom(client6, uint16(10000+i)), netip.AddrPortFrom(vip6, 80)
+			plan.Client, plan.VIP = netip.AddrPortFrom(Client6, uint16(10000+i)), netip.AddrPortFrom(VIP6, 80)
 		}
 		load.Start(client, time.Duration(r.Int64N(int64(time.Second))), plan)
 	}

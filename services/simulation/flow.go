@@ -4,7 +4,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 )
 
 // Plan is what one connection is to do. Both directions carry at least one byte.
@@ -116,4 +119,21 @@ func (w *Workload) Start(host *Host, after time.Duration, plan Plan) *Flow {
 		host.rest()
 	})
 	return f
+}
+
+// Unfinished describes the connections that are neither done nor failed.
+func (w *Workload) Unfinished() string {
+	var b strings.Builder
+	for _, f := range w.Flows {
+		if f.Done || f.Err != nil {
+			continue
+		}
+		fmt.Fprintf(&b, "%v began at %v, server %d, accepted by %v, server first %v", f, f.Began, f.Server, f.accepted, f.ServerFirst)
+		if c := f.client; c != nil {
+			fmt.Fprintf(&b, ", client is %v, wrote %d of %d, read %d of %d",
+				tcp.EndpointState(c.ep.State()), c.written, f.Up, c.read, greetingSize+f.Down)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
 }

@@ -88,9 +88,8 @@ type Tuple struct{ Client, VIP netip.AddrPort }
 
 // Kind says what a frame is to the protocol.
 type Kind struct {
-	Name  string // "tcp SYN", "data ACK", "tracker 3"
+	Name  string // "tcp SYN", "tcp up ACK" (from the client), "data down payload" (encapsulated, from the server), "tracker 3"
 	Tuple Tuple
-	FromC bool // TCP, bare or encapsulated, from the client's side
 }
 
 // trackerKind is the name of a tracker message's kind.
@@ -130,24 +129,24 @@ func classifyTCP(prefix string, d datagram, isVIP func(netip.Addr) bool) (Kind, 
 		return Kind{}, false
 	}
 	t := header.TCP(d.Payload)
-	k := Kind{Tuple: Tuple{d.Src, d.Dst}, FromC: true}
+	k, way := Kind{Tuple: Tuple{d.Src, d.Dst}}, "up "
 	if isVIP(d.Src.Addr()) {
-		k = Kind{Tuple: Tuple{d.Dst, d.Src}}
+		k.Tuple, way = Tuple{d.Dst, d.Src}, "down "
 	} else if !isVIP(d.Dst.Addr()) {
 		return Kind{}, false
 	}
-	what := "ACK"
+	what := way + "ACK"
 	switch f := t.Flags(); {
 	case f.Contains(header.TCPFlagRst):
-		what = "RST"
+		what = way + "RST"
 	case f.Contains(header.TCPFlagSyn | header.TCPFlagAck):
 		what = "SYN/ACK"
 	case f.Contains(header.TCPFlagSyn):
 		what = "SYN"
 	case f.Contains(header.TCPFlagFin):
-		what = "FIN"
+		what = way + "FIN"
 	case int(t.DataOffset()) < len(d.Payload):
-		what = "payload"
+		what = way + "payload"
 	}
 	k.Name = prefix + " " + what
 	return k, true

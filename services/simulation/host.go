@@ -62,6 +62,12 @@ func NewHost(sim *Sim, name string, mtu uint32, addresses ...netip.Addr) (*Host,
 	if err := h.stack.SetTransportProtocolOption(tcp.ProtocolNumber, &sack); err != nil {
 		return nil, fmt.Errorf("host %s: enable SACK: %v", name, err)
 	}
+	// Netstack's RACK miscounts what is outstanding under reordering and then
+	// never repeats a lost FIN; its older loss recovery does.
+	recovery := tcpip.TCPRecovery(0)
+	if err := h.stack.SetTransportProtocolOption(tcp.ProtocolNumber, &recovery); err != nil {
+		return nil, fmt.Errorf("host %s: choose loss recovery: %v", name, err)
+	}
 	if err := h.stack.CreateNIC(hostNIC, h.link); err != nil {
 		return nil, fmt.Errorf("host %s: create interface: %v", name, err)
 	}

@@ -1,0 +1,186 @@
+package simulation
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"weir/dataplane/flow"
+	"weir/dataplane/lbnode"
+	"weir/dataplane/packet"
+)
+
+// Node is an LB node: the workers and the slow worker of lbnode, driven as the
+// engine drives them, with two ports on buses in the place of two NICs (S-90).
+type Node struct {
+	ID      string
+	Ports   [packet.NumPorts]*Port
+	Workers []*lbnode.Worker
+	Arena   *arena
+	Kernel  uint64 // frames that went to the exception interface
+
+	sim      *Sim
+	rand     *rand.Rand
+	slow     *lbnode.Slow
+	steering *lbnode.Steering
+	received []packet.Buf // not yet polled
+	polling  bool
+	timer    *Event
+	down     bool
+}
+
+const (
+	nodeBuffers = 8192
+	burstSize   = 64
+	pollTime    = 20 * time.Microsecond // longest time between two polls of the NICs
+)
+
+// nodeLimits are small: a simulated cluster carries thousands of flows, not millions.
+var nodeLimits = lbnode.Limits{Flows: 8192, HalfOpen: 4096, Held: 2048}
+
+// NewNode makes a node and attaches it to both buses. It does nothing before
+// SetConfig.
+func NewNode(sim *Sim, id string, workers int, north, south *Bus, macs [packet.NumPorts]MAC) (*Node, error) {
+	n := &Node{ID: id, Arena: newArena(nodeBuffers), sim: sim, rand: sim.Rand("node " + id)}
+	for i := range workers {
+		w, err := lbnode.NewWorker(i, nodeLimits, nodeIO{n}, flow.Seed{n.rand.Uint64(), n.rand.Uint64()})
+		if err != nil {
+			return nil, fmt.Errorf("node %s: %w", id, err)
+		}
+		n.Workers = append(n.Workers, w)
+	}
+	n.slow = lbnode.NewSlow()
+	for port, bus := range []*Bus{packet.North: north, packet.South: south} {
+		n.Ports[port] = bus.Attach(id, macs[port], func(frame []byte) { n.receive(packet.Port(port), frame) })
+	}
+	return n, nil
+}
+
+// Close frees the workers' tables.
+func (n *Node) Close() {
+	for _, w := range n.Workers {
+		w.Close()
+	}
+}
+
+// SetConfig gives the node a prepared configuration.
+func (n *Node) SetConfig(c *lbnode.Config) {
+	for _, w := range n.Workers {
+		w.SetConfig(c)
+	}
+	n.slow.SetConfig(c)
+	n.steering = lbnode.NewSteering(c, len(n.Workers))
+}
+
+// Kill stops the node for good: it neither receives nor sends nor remembers.
+func (n *Node) Kill() {
+	n.down = true
+	if n.timer != nil {
+		n.timer.Stop()
+	}
+}
+
+// receive takes a frame as a NIC does; a poll comes soon.
+func (n *Node) receive(port packet.Port, frame []byte) {
+	if n.down {
+		return
+	}
+	b, ok := n.Arena.alloc()
+	if !ok || !b.Resize(uint16(len(frame))) {
+		n.sim.Violate("node %s: no buffer for a frame of %d bytes; %d are in use", n.ID, len(frame), n.Arena.inUse())
+		return
+	}
+	copy(b.Bytes(), frame)
+	b.Port = port
+	n.received = append(n.received, b)
+	if !n.polling {
+		n.polling = true
+		n.sim.After(time.Duration(n.rand.Int64N(int64(pollTime))), n.poll)
+	}
+}
+
+// poll runs what has been received through the workers, in bursts, and then
+// their timers.
+func (n *Node) poll() {
+	n.polling = false
+	if n.down {
+		return
+	}
+	bursts := make([][]packet.Buf, len(n.Workers)+1) // the last one is the slow worker's
+	for i := range n.received {
+		to := n.steering.Steer(&n.received[i])
+		if to == lbnode.SlowWorker {
+			to = len(n.Workers)
+		}
+		bursts[to] = append(bursts[to], n.received[i])
+	}
+	n.received = n.received[:0]
+	for to, all := range bursts {
+		for burst := range slices.Chunk(all, burstSize) {
+			if to < len(n.Workers) {
+				n.Workers[to].Burst(n.sim.Now(), burst)
+			} else {
+				n.slow.Burst(n.sim.Now(), burst)
+			}
+			for _, b := range burst {
+				n.settle(b)
+			}
+		}
+	}
+	n.tick()
+}
+
+// settle does what a burst decided about one frame.
+func (n *Node) settle(b packet.Buf) {
+	switch b.Verdict {
+	case packet.Send:
+		n.transmit(b)
+	case packet.Kernel:
+		n.Kernel++
+		n.release(b)
+	case packet.Drop:
+		n.release(b)
+	case packet.Held:
+	default:
+		n.sim.Violate("node %s: verdict %d", n.ID, b.Verdict)
+	}
+}
+
+// tick runs the workers' timers and plans the next time.
+func (n *Node) tick() {
+	if n.down {
+		return
+	}
+	var next int64
+	for i, w := range n.Workers {
+		if at := w.Tick(n.sim.Now()); i == 0 || at < next {
+			next = at
+		}
+	}
+	if n.timer != nil {
+		n.timer.Stop()
+	}
+	n.timer = n.sim.After(time.Duration(next-n.sim.Now()), n.tick)
+}
+
+func (n *Node) transmit(b packet.Buf) {
+	frame := slices.Clone(b.Bytes())
+	n.release(b)
+	if !n.down {
+		n.Ports[b.Port].Send(frame)
+	}
+}
+
+func (n *Node) release(b packet.Buf) {
+	if !n.Arena.release(b) {
+		n.sim.Violate("node %s: frame %d is freed twice", n.ID, b.Handle)
+	}
+}
+
+// nodeIO is the worker's way out beside the burst in hand.
+type nodeIO struct{ *Node }
+
+func (io nodeIO) Alloc() (packet.Buf, bool) { return io.Arena.alloc() }
+func (io nodeIO) Send(b packet.Buf)         { io.transmit(b) }
+func (io nodeIO) Free(b packet.Buf)         { io.release(b) }

@@ -1,0 +1,74 @@
+package simulation
+
+import (
+	"net/netip"
+
+	"gvisor.dev/gvisor/pkg/tcpip/checksum"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+
+	"weir/dataplane/wire"
+)
+
+// Invariants of the segments, checked on every frame that a component puts on
+// a bus.
+
+// watchFabric lets only UDP to Weir's own ports on the fabric (S-3), with
+// headers in order.
+func watchFabric(sim *Sim) Stage {
+	return RecordStage(func(frame []byte) {
+		d, ok := parseFrame(frame)
+		if !ok || d.Proto != protoUDP || len(d.Payload) < udpSize {
+			sim.Violate("the fabric carries something else than UDP: %x", frame)
+			return
+		}
+		if p := d.Dst.Port(); p < wire.PortData || p > wire.PortGossip {
+			sim.Violate("the fabric carries UDP to port %d", p)
+			return
+		}
+		if ip := header.IPv4(frame[ethernetSize:]); !ip.IsChecksumValid() {
+			sim.Violate("wrong IPv4 checksum on the fabric: %x", frame)
+			return
+		}
+		if len(frame)-ethernetSize > fabricMTU {
+			sim.Violate("%d bytes on the fabric, whose MTU is %d", len(frame)-ethernetSize, fabricMTU)
+			return
+		}
+		if d.Dst.Port() != wire.PortData {
+			return
+		}
+		if inner, ok := parseIP(d.Payload[udpSize:]); !ok || !publicTCP(inner) {
+			sim.Violate("encapsulated on the fabric, but no TCP packet of a public address: %x", d.Payload[udpSize:])
+		} else if !checksumRight(inner) {
+			sim.Violate("wrong TCP checksum in a packet %s > %s on the fabric", inner.Src, inner.Dst)
+		}
+	})
+}
+
+// watchNorth lets only bare client TCP on the segment north of the nodes.
+func watchNorth(sim *Sim) Stage {
+	return RecordStage(func(frame []byte) {
+		d, ok := parseFrame(frame)
+		if !ok || !publicTCP(d) {
+			sim.Violate("north of the nodes, but no TCP packet of a public address: %x", frame)
+		} else if !checksumRight(d) {
+			sim.Violate("wrong TCP checksum in a packet %s > %s north of the nodes", d.Src, d.Dst)
+		}
+	})
+}
+
+const fabricMTU = 1500
+
+func publicTCP(d datagram) bool {
+	return d.Proto == protoTCP && len(d.Payload) >= header.TCPMinimumSize && isVIP(d.Src.Addr()) != isVIP(d.Dst.Addr())
+}
+
+func checksumRight(d datagram) bool {
+	t := header.TCP(d.Payload)
+	if int(t.DataOffset()) > len(t) || int(t.DataOffset()) < header.TCPMinimumSize {
+		return false
+	}
+	sum := header.PseudoHeaderChecksum(header.TCPProtocolNumber, stackAddr(unmapped(d.Src)), stackAddr(unmapped(d.Dst)), uint16(len(t)))
+	return t.CalculateChecksum(checksum.Checksum(t.Payload(), sum)) == 0xffff
+}
+
+func unmapped(a netip.AddrPort) netip.Addr { return a.Addr().Unmap() }
