@@ -6,7 +6,7 @@ import "errors"
 var ErrFull = errors.New("flow map is full")
 
 // State of a flow in the data path.
-type State uint8
+type State uint32
 
 const (
 	// Pending: the kernel answered the fabricated SYN, the trackers have not
@@ -44,9 +44,10 @@ type Flow struct {
 	WindowShift int8   // kernel's window scale − the promised one
 	Offer       uint8
 	Options     uint8 // wire.Opt bits
+	_           uint8
 	State       State
-	Flags       uint8
-	_           [7]uint8
+	Flags       uint32
+	_           uint32
 }
 
 // Closing reports whether the flow is past its last useful data.
