@@ -1,84 +1,42 @@
 package flow
 
-import "unsafe"
-
-// MaxBurst is the most keys that LookupBurst works on at once; longer bursts
-// are cut.
+// MaxBurst is the longest burst that is worth handing to LookupBurst at once.
 const MaxBurst = 64
-
-// scratch is LookupBurst's working memory, kept between bursts so that nothing
-// is zeroed per burst.
-type scratch struct {
-	line   [MaxBurst]uint32 // line to prefetch, and then to look at, per key
-	second [MaxBurst]uint32 // keys whose first bucket had no matching tag
-	line2  [MaxBurst]uint32 // their second buckets
-}
 
 // LookupBurst looks up all keys of a burst; hashes are their Hash, and out gets
 // an index or NotFound for each. All three have the same length. It works in
 // passes over the whole burst, each of which asks for the memory that the next
-// one needs, so that the cache misses of a burst overlap.
+// one needs, so that the cache misses of a burst overlap: first the tags of all
+// buckets, then the entries whose tags match, then the keys are compared. After
+// it the entries found are in the core's cache.
 func (t *Table) LookupBurst(keys []Key, hashes []uint64, out []uint32) {
-	for len(keys) > MaxBurst {
-		t.lookupBurst(keys[:MaxBurst], hashes[:MaxBurst], out[:MaxBurst])
-		keys, hashes, out = keys[MaxBurst:], hashes[MaxBurst:], out[MaxBurst:]
-	}
-	t.lookupBurst(keys, hashes, out)
-}
-
-func (t *Table) lookupBurst(keys []Key, hashes []uint64, out []uint32) {
 	n := len(keys)
 	if n == 0 {
 		return
 	}
 	hashes, out = hashes[:n], out[:n]
-	s := &t.burst
-	line, second, line2 := s.line[:n], s.second[:n], s.line2[:n]
-
-	for i, h := range hashes {
-		line[i] = t.first(h)
-	}
-	prefetch(unsafe.Pointer(&t.buckets[0]), &line[0], n)
-
-	misses := 0
-	for i, h := range hashes {
-		tag := tagOf(h)
-		b := line[i]
-		bu := &t.buckets[b]
-		set := bu.match(tag)
-		idx := bu.index[slotOf(set)]
-		// Without a branch: note the key as missing, and keep the note if it is.
-		second[misses] = uint32(i)
-		line2[misses] = t.other(b, tag)
-		miss := int(((set | -set) >> 63) ^ 1)
-		misses += miss
-		line[i] = idx
-	}
-	prefetch(unsafe.Pointer(&t.entries[0]), &line[0], n)
-	if misses > 0 {
-		t.secondBuckets(hashes, misses)
-	}
-	for i := range out {
-		k := &keys[i]
-		e := &t.entries[line[i]]
-		if e.Equal(k) && e.used != 0 {
-			out[i] = line[i]
-			continue
+	t.fetchTags(hashes)
+	t.matchTags(hashes, out)
+	for i := range keys {
+		k, e := keys[i].Words(), &t.entries[out[i]]
+		w := e.Words()
+		if w[0]^k[0]|w[1]^k[1]|w[2]^k[2]|w[3]^k[3]|w[4]^k[4] != 0 || e.used == 0 {
+			// No such flow, or another flow with the same tag was in the way.
+			out[i], _ = t.Lookup(&keys[i], hashes[i])
 		}
-		// No such flow, or another flow with the same tag was in the way.
-		out[i], _ = t.Lookup(k, hashes[i])
 	}
 }
 
-// secondBuckets completes scratch.line for the first n keys of scratch.second.
-func (t *Table) secondBuckets(hashes []uint64, n int) {
-	s := &t.burst
-	prefetch(unsafe.Pointer(&t.buckets[0]), &s.line2[0], n)
-	for j, i := range s.second[:n] {
-		bu := &t.buckets[s.line2[j]]
-		idx := bu.index[slotOf(bu.match(tagOf(hashes[i])))]
-		s.line[i] = idx
-		s.line2[j] = idx
+// matchTagsGo gives for every hash the first index in its two buckets whose tag
+// matches, or any index of theirs if none does. It is what matchTags does.
+func (t *Table) matchTagsGo(hashes []uint64, out []uint32) {
+	for i, h := range hashes {
+		tag, b := tagOf(h), t.first(h)
+		set := t.buckets[b].match(tag)
+		if set == 0 {
+			b = t.second(h)
+			set = t.buckets[b].match(tag)
+		}
+		out[i] = b*slots + slotOf(set)
 	}
-	prefetch(unsafe.Pointer(&t.entries[0]), &s.line2[0], n)
 }

@@ -25,38 +25,3 @@ type Entry struct {
 	TTL       uint8
 	used      uint8 // 1: holds a flow, 0: on the free list or never used
 }
-
-// Cause says why Insert evicted an entry.
-type Cause uint8
-
-const (
-	EvictedNone     Cause = iota // nothing was evicted
-	EvictedExpired               // it was last renewed before the cut-off
-	EvictedHalfOpen              // it was live, but half-open
-	EvictedLive                  // it was live and established: the table is too small
-)
-
-// Evicted is what Insert removed to make room: a copy of the entry, which had
-// the index that the new entry has now. Entry is meaningless if Cause is EvictedNone.
-type Evicted struct {
-	Cause Cause
-	Entry Entry
-}
-
-// before reports whether tick a is before tick b; ticks may wrap.
-func before(a, b uint32) bool { return int32(a-b) < 0 }
-
-// rank orders entries by who goes first: the lower, the sooner. Expired
-// entries, then half-open, then established; within each the oldest renewal.
-// The age is measured against the cut-off, so that wrapping ticks order right.
-func (e *Entry) rank(cutoff uint32) (uint64, Cause) {
-	age := uint64(uint32(int32(e.Renewed-cutoff)) ^ 1<<31) // rises with Renewed
-	switch {
-	case before(e.Renewed, cutoff):
-		return age, EvictedExpired
-	case e.Flags&FlagHalfOpen != 0:
-		return 1<<32 | age, EvictedHalfOpen
-	default:
-		return 2<<32 | age, EvictedLive
-	}
-}

@@ -7,9 +7,9 @@ import "iter"
 // wraps. The caller may delete what it is given.
 func (t *Table) Sweep(cursor *uint32, n int) iter.Seq2[uint32, *Entry] {
 	return func(yield func(uint32, *Entry) bool) {
-		for range min(n, int(t.fresh)) {
+		for range min(n, len(t.entries)) {
 			i := *cursor
-			if i >= t.fresh {
+			if int(i) >= len(t.entries) {
 				i = 0
 			}
 			*cursor = i + 1

@@ -60,7 +60,7 @@ func (m model) check(t *testing.T, tab *Table) {
 		}
 	}
 	seen, cursor := 0, uint32(0)
-	for idx, e := range tab.Sweep(&cursor, tab.Cap()) {
+	for idx, e := range tab.Sweep(&cursor, tab.Slots()) {
 		if want, ok := m[e.Key]; !ok || want != idx {
 			t.Fatalf("sweep yields %v at %d, which should not be there", e.Key, idx)
 		}
@@ -92,8 +92,8 @@ func TestTableBehavesLikeAMapUnderRandomOperations(t *testing.T) {
 					t.Fatalf("capacity %d: evicted %v with %d entries", capacity, ev.Cause, len(m))
 				}
 				if ev.Cause != EvictedNone {
-					if m[ev.Entry.Key] != idx {
-						t.Fatalf("the new entry did not take the index of the evicted one")
+					if m[ev.Entry.Key] != ev.Index {
+						t.Fatalf("the evicted entry was not at the index that it is said to have had")
 					}
 					delete(m, ev.Entry.Key)
 				}
@@ -229,6 +229,27 @@ func TestLookupBurstAgreesWithLookup(t *testing.T) {
 				if out[i] != want || ok != (want != NotFound) {
 					t.Fatalf("burst of %d: key %d gives %d, lookup gives %d", size, i, out[i], want)
 				}
+			}
+		}
+	}
+}
+
+func TestMatchTagsFindsTheSlotsThatTheGoVersionFinds(t *testing.T) {
+	const capacity = 5000
+	tab := newTable(t, capacity)
+	hashes, got, want := make([]uint64, capacity), make([]uint32, capacity), make([]uint32, capacity)
+	for n := range uint32(capacity) {
+		tab.mustInsert(t, n, 0)
+		k := numbered(n)
+		hashes[n] = tab.Hash(&k)
+	}
+	tab.fetchTags(hashes)
+	tab.matchTags(hashes, got)
+	tab.matchTagsGo(hashes, want)
+	for i, h := range hashes {
+		for _, idx := range []uint32{got[i], want[i]} {
+			if b := idx / slots; b != tab.first(h) && b != tab.second(h) || tab.buckets[b].tag(idx%slots) != tagOf(h) {
+				t.Fatalf("hash %x: slot %d is in the wrong bucket or has another tag", h, idx)
 			}
 		}
 	}

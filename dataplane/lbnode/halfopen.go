@@ -93,9 +93,9 @@ func (w *Worker) addHalfOpen(k *flow.Key, h uint64, proven bool) (uint32, *halfO
 	if !proven && w.half.Len() >= w.half.Cap() {
 		return 0, nil
 	}
-	i, ev := w.half.Insert(k, h, w.tick32())
+	i, ev := w.half.Insert(k, h, 0) // nothing here has a lease
 	if ev.Cause != flow.EvictedNone {
-		w.halfTimers.cancel(i)
+		w.halfTimers.cancel(ev.Index)
 		w.count.add(FlowsEvicted, 1)
 	}
 	w.halfState[i] = halfOpen{}

@@ -78,8 +78,8 @@ func NewWorker(index int, l Limits, io IO, seed flow.Seed) (*Worker, error) {
 		}
 		*t.to = table
 	}
-	w.halfState, w.halfTimers = make([]halfOpen, w.half.Cap()), newWheel(w.half.Cap())
-	w.pendingState, w.pendingTimers = make([]pending, w.pending.Cap()), newWheel(w.pending.Cap())
+	w.halfState, w.halfTimers = make([]halfOpen, w.half.Slots()), newWheel(w.half.Slots())
+	w.pendingState, w.pendingTimers = make([]pending, w.pending.Slots()), newWheel(w.pending.Slots())
 	w.held = newHeldPool(l.Held)
 	w.SetConfig(&Config{})
 	return w, nil
