@@ -119,7 +119,7 @@ func readPid(path string) int {
 	if err != nil {
 		return 0
 	}
-	if ticks, err := startTicks(pid); err != nil || ticks != fields[1] {
+	if ticks, err := startTicks(pid); err != nil || ticks != fields[1] || !isRunning(pid) {
 		return 0
 	}
 	return pid

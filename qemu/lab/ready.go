@@ -3,7 +3,6 @@ package lab
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -64,7 +63,7 @@ func waitFor(ctx context.Context, programs []*running, check func() error) error
 		}
 		select {
 		case <-ctx.Done():
-			return errors.New("interrupted")
+			return interrupted(ctx)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

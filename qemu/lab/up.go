@@ -50,6 +50,9 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 	if err := l.buildNetwork(); err != nil {
 		return err
 	}
+	if err := interrupted(ctx); err != nil {
+		return err
+	}
 	var all []*running
 	keep := func(r *running, err error) error {
 		if err == nil {
@@ -68,6 +71,9 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 		return err
 	}
 	all = append(all, routers...)
+	if err := interrupted(ctx); err != nil {
+		return err
+	}
 	if !l.Plain {
 		l.say("starting lbmodule on every server, dataplane and noded on every node")
 		if err := l.startOurs(keep); err != nil {
@@ -81,6 +87,14 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 		return err
 	}
 	l.say("ready: %s", filepath.Join(l.Dir, "lab.json"))
+	return nil
+}
+
+// interrupted is an error once somebody has asked us to end.
+func interrupted(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
 	return nil
 }
 

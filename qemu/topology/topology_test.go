@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"weir/services/config"
 )
 
 func TestEveryAddressIsUsedOnce(t *testing.T) {
@@ -74,5 +76,33 @@ func TestTheClusterFileNamesEveryMachine(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("cluster.yaml lacks %q:\n%s", want, text)
 		}
+	}
+}
+
+func TestTheProgramsAcceptTheirConfiguration(t *testing.T) {
+	top, err := New(3, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := top.ClusterYAML("cluster.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.ParseCluster("cluster.yaml", []byte(text)); err != nil {
+		t.Errorf("cluster.yaml: %v", err)
+	}
+	text, err = top.NodeYAML(top.Nodes[0], NodePaths{Cluster: "/lab/cluster.yaml", Run: "/lab/lb1/run", State: "/lab/lb1/state"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.ParseNode("node.yaml", []byte(text)); err != nil {
+		t.Errorf("node.yaml: %v", err)
+	}
+	text, err = top.ModuleYAML(top.Servers[0], ServerPaths{Cluster: "/lab/cluster.yaml", Run: "/lab/srv1/run", Pins: "/sys/fs/bpf/weir/srv1", CGroup: "/sys/fs/cgroup/cpu/weir-srv1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.ParseModule("module.yaml", []byte(text)); err != nil {
+		t.Errorf("module.yaml: %v", err)
 	}
 }
