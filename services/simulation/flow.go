@@ -121,19 +121,26 @@ func (w *Workload) Start(host *Host, after time.Duration, plan Plan) *Flow {
 	return f
 }
 
-// Unfinished describes the connections that are neither done nor failed.
+// Unfinished describes the first connections that are neither done nor failed.
 func (w *Workload) Unfinished() string {
 	var b strings.Builder
+	shown := 0
 	for _, f := range w.Flows {
 		if f.Done || f.Err != nil {
 			continue
 		}
-		fmt.Fprintf(&b, "%v began at %v, server %d, accepted by %v, server first %v", f, f.Began, f.Server, f.accepted, f.ServerFirst)
-		if c := f.client; c != nil {
-			fmt.Fprintf(&b, ", client is %v, wrote %d of %d, read %d of %d",
-				tcp.EndpointState(c.ep.State()), c.written, f.Up, c.read, greetingSize+f.Down)
+		if shown++; shown > 10 {
+			fmt.Fprintf(&b, "and %d in all\n", w.open)
+			break
 		}
-		b.WriteByte('\n')
+		if f.client == nil {
+			fmt.Fprintf(&b, "%v has not begun\n", f)
+			continue
+		}
+		fmt.Fprintf(&b, "%v began at %v, server %d, accepted by %v, server first %v", f, f.Began, f.Server, f.accepted, f.ServerFirst)
+		c := f.client
+		fmt.Fprintf(&b, ", client is %v, wrote %d of %d, read %d of %d\n",
+			tcp.EndpointState(c.ep.State()), c.written, f.Up, c.read, greetingSize+f.Down)
 	}
 	return b.String()
 }

@@ -151,3 +151,15 @@ func classifyTCP(prefix string, d datagram, isVIP func(netip.Addr) bool) (Kind, 
 	k.Name = prefix + " " + what
 	return k, true
 }
+
+// udpPacket makes an IPv4 UDP packet without a UDP checksum.
+func udpPacket(src, dst netip.Addr, srcPort, dstPort uint16, body []byte) []byte {
+	const head = header.IPv4MinimumSize + udpSize
+	b := make([]byte, head+len(body))
+	ip := header.IPv4(b)
+	ip.Encode(&header.IPv4Fields{TotalLength: uint16(len(b)), TTL: 64, Protocol: protoUDP, SrcAddr: stackAddr(src), DstAddr: stackAddr(dst)})
+	ip.SetChecksum(^ip.CalculateChecksum())
+	header.UDP(b[header.IPv4MinimumSize:]).Encode(&header.UDPFields{SrcPort: srcPort, DstPort: dstPort, Length: uint16(udpSize + len(body))})
+	copy(b[head:], body)
+	return b
+}

@@ -1,0 +1,185 @@
+package simulation
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"weir/dataplane/lbnode"
+	"weir/dataplane/packet"
+	"weir/services/config"
+)
+
+// Options say what a simulated cluster is made of.
+type Options struct {
+	Nodes, Servers int
+	Workers        int    // per node; 0 means 2
+	Endpoint       string // more settings of the endpoint, in cluster-file form: ", offers: 3"
+
+	// Weather makes the stages on the way out of every port of every bus. Nil
+	// is fine weather.
+	Weather func(r *rand.Rand) []Stage
+	Script  bool // watch for scripted faults on the buses of the nodes
+}
+
+// Cluster is a whole cluster on three buses: client and router, router and
+// nodes, nodes and servers.
+type Cluster struct {
+	Sim     *Sim
+	Load    *Workload
+	Script  *Script
+	Client  *Host
+	Router  *Router
+	Nodes   []*Node
+	Servers []*Server
+
+	Access, North, Fabric *Bus
+
+	config *config.Cluster
+	roles  *roleBook
+}
+
+// Segment latencies.
+const (
+	accessLatency = 2 * time.Millisecond
+	northLatency  = 50 * time.Microsecond
+	fabricLatency = 50 * time.Microsecond
+)
+
+// NewCluster builds a cluster whose parts all work.
+func NewCluster(seed uint64, o Options) (c *Cluster, err error) {
+	sim := New(seed)
+	c = &Cluster{Sim: sim, Load: NewWorkload(sim), Script: NewScript(isVIP),
+		Access: sim.NewBus("access", accessLatency), North: sim.NewBus("north", northLatency), Fabric: sim.NewBus("fabric", fabricLatency)}
+	defer func() {
+		if err != nil {
+			c.Close()
+		}
+	}()
+	if c.config, err = parseCluster(sim, o.Nodes, o.Servers, o.Endpoint); err != nil {
+		return c, err
+	}
+	if c.roles, err = newRoleBook(c.config); err != nil {
+		return c, err
+	}
+	if c.Client, err = NewHost(sim, "client", 1500, Client4, Client6); err != nil {
+		return c, err
+	}
+	c.Client.Attach(c.Access, accessMAC(1), accessMAC(2))
+	c.Router = NewRouter(sim, c.Access, c.North, accessMAC(2), routerMAC(), isVIP)
+	c.Router.AddHost(Client4, accessMAC(1))
+	c.Router.AddHost(Client6, accessMAC(1))
+	workers := o.Workers
+	if workers == 0 {
+		workers = 2
+	}
+	var hops []MAC
+	for i := range c.config.Nodes {
+		n, err := NewNode(sim, c.config.Nodes[i].ID, workers, c.North, c.Fabric, [packet.NumPorts]MAC{nodeMAC(0, i+1), nodeMAC(1, i+1)})
+		if err != nil {
+			return c, err
+		}
+		c.Nodes = append(c.Nodes, n)
+		hops = append(hops, nodeMAC(0, i+1))
+	}
+	c.Router.SetNextHops(hops)
+	for i := range c.config.Servers {
+		s, err := NewServer(c, &c.config.Servers[i])
+		if err != nil {
+			return c, err
+		}
+		c.Servers = append(c.Servers, s)
+		if err := c.Load.Serve(s.Host, i+1, ServicePort); err != nil {
+			return c, err
+		}
+	}
+	if err := c.Configure(); err != nil {
+		return c, err
+	}
+	for _, n := range c.Nodes {
+		n.tick()
+	}
+	c.install(o)
+	return c, nil
+}
+
+// install puts the stages on every port's way out: first the watch, which sees
+// what components really sent, then the script, then the weather.
+func (c *Cluster) install(o Options) {
+	for i, n := range c.Nodes {
+		for _, p := range n.Ports {
+			p.Out = append(p.Out, c.roles.watch(c.config.Nodes[i].Number))
+		}
+	}
+	for _, bus := range []*Bus{c.Access, c.North, c.Fabric} {
+		for _, p := range bus.Ports() {
+			switch bus {
+			case c.North:
+				p.Out = append(p.Out, watchNorth(c.Sim))
+			case c.Fabric:
+				p.Out = append(p.Out, watchFabric(c.Sim))
+			}
+			if o.Script && bus != c.Access {
+				p.Out = append(p.Out, c.Script.Stage)
+			}
+			if o.Weather != nil {
+				p.Out = append(p.Out, o.Weather(c.Sim.Rand("weather "+p.label))...)
+			}
+		}
+	}
+}
+
+// Roles tells which nodes have played which part for a connection so far.
+func (c *Cluster) Roles(t Tuple) Roles { return *c.roles.of(t) }
+
+// Configure gives every node and module the cluster's present configuration.
+func (c *Cluster) Configure() error {
+	for i, n := range c.Nodes {
+		cfg, err := config.LBNode(c.config, n.ID)
+		if err != nil {
+			return err
+		}
+		cfg.Boot = uint64(i + 1)
+		cfg.MACs = [packet.NumPorts]lbnode.MAC{lbnode.MAC(nodeMAC(0, i+1)), lbnode.MAC(nodeMAC(1, i+1))}
+		cfg.Routers = []lbnode.MAC{lbnode.MAC(routerMAC())}
+		cfg.WallNanos = epoch.UnixNano()
+		for j := range cfg.Nodes {
+			cfg.Nodes[j].MAC = lbnode.MAC(nodeMAC(1, j+1))
+		}
+		for j := range cfg.Servers {
+			cfg.Servers[j].MAC = lbnode.MAC(serverMAC(j + 1))
+		}
+		if err := cfg.Prepare(); err != nil {
+			return fmt.Errorf("configure node %s: %w", n.ID, err)
+		}
+		n.SetConfig(&cfg)
+	}
+	for _, s := range c.Servers {
+		if err := s.configure(c.config); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close ends everything that outlives a run: goroutines, tables, eBPF objects.
+func (c *Cluster) Close() {
+	if c.Client != nil {
+		c.Client.Close()
+	}
+	for _, n := range c.Nodes {
+		n.Close()
+	}
+	for _, s := range c.Servers {
+		s.Close()
+	}
+}
+
+// Run lets the workload go to its end within a limit of virtual time. An error
+// names the seed and the connections that did not end.
+func (c *Cluster) Run(limit time.Duration) error {
+	if err := c.Sim.Run(limit, c.Load.Finished); err != nil {
+		return fmt.Errorf("%w\n%s", err, c.Load.Unfinished())
+	}
+	return nil
+}

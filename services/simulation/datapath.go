@@ -1,0 +1,122 @@
+package simulation
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"weir/dataplane/flow"
+	"weir/services/lbmodule/agent"
+	"weir/services/lbmodule/bpf"
+)
+
+// datapath is the module's eBPF object, as it ships, run by the kernel on one
+// frame at a time and with the run's clock (S-90). Where tc would pass a frame
+// on, this does.
+type datapath struct {
+	server *Server
+	data   *bpf.Data
+	walk   []flow.Key // what the walk under way has still to visit
+}
+
+const maxServerFlows = 16384
+
+func newDatapath(s *Server) (*datapath, error) {
+	data, err := bpf.Load(&bpf.Settings{Server: s.address, FabricIndex: 2, OwnIndex: 3, PeerIndex: 4,
+		OwnMAC: serverMAC(int(s.number)), MaxFlows: maxServerFlows, VirtualClock: true}, "")
+	if err != nil {
+		return nil, fmt.Errorf("load the module's data path, which needs root: %w", err)
+	}
+	return &datapath{server: s, data: data}, nil
+}
+
+func (d *datapath) close() { d.data.Close() }
+
+func (d *datapath) configure(c *agent.Config) error { return d.data.Configure(c.Nodes, c.Endpoints) }
+
+// run sets the clock, and runs one program. Nothing that the kernel can refuse
+// is left to chance, so a refusal is a violation.
+func (d *datapath) run(program func([]byte) (bpf.Verdict, []byte, error), frame []byte) (bpf.Verdict, []byte) {
+	if err := d.data.SetClock(d.server.sim.Now()); err != nil {
+		d.server.sim.Violate("server %s: set the clock: %v", d.server.ID, err)
+	}
+	v, out, err := program(frame)
+	if err != nil {
+		d.server.sim.Violate("server %s: %v", d.server.ID, err)
+		return bpf.Drop, nil
+	}
+	return v, out
+}
+
+// fromFabric is the fabric interface.
+func (d *datapath) fromFabric(frame []byte) {
+	switch v, out := d.run(d.data.Ingress, frame); v {
+	case bpf.Redirect:
+		d.server.deliver(slices.Clone(out[ethernetSize:]))
+	case bpf.Pass:
+		d.server.datagram(frame)
+	case bpf.Drop:
+		d.strays()
+	default:
+		d.server.sim.Violate("server %s: the ingress program says %d", d.server.ID, v)
+	}
+}
+
+// fromKernel is weir0, the way of everything that the stack sends from a
+// public address.
+func (d *datapath) fromKernel(ip []byte) {
+	switch v, out := d.run(d.data.Egress, ethernet(MAC{}, MAC{}, ip)); v {
+	case bpf.Redirect:
+		if outer, ok := parseFrame(out); ok {
+			d.server.transmit(outer.Dst.Addr(), slices.Clone(out[ethernetSize:]))
+		} else {
+			d.server.sim.Violate("server %s: no IP packet after encapsulation: %x", d.server.ID, out)
+		}
+	case bpf.Pass:
+		frame := slices.Clone(out)
+		d.server.post(func(now int64) { d.server.Agent.Frame(now, frame) })
+	case bpf.Drop:
+	default:
+		d.server.sim.Violate("server %s: the egress program says %d", d.server.ID, v)
+	}
+}
+
+// inject is weir1, the agent's way into the kernel.
+func (d *datapath) inject(frame []byte, kind agent.InjectKind) {
+	v, out := d.run(func(f []byte) (bpf.Verdict, []byte, error) { return d.data.Inject(f, kind) }, frame)
+	if v == bpf.Pass {
+		d.server.Host.Input(slices.Clone(out[ethernetSize:]))
+	}
+}
+
+// strays passes on what the ingress program has to tell the agent.
+func (d *datapath) strays() {
+}
+
+// Get, Put, Delete: the agent works on the very map of the programs.
+func (d *datapath) Get(k *flow.Key) (agent.Flow, bool)   { return d.data.Flows().Get(k) }
+func (d *datapath) Put(k *flow.Key, f *agent.Flow) error { return d.data.Flows().Put(k, f) }
+func (d *datapath) Delete(k *flow.Key)                   { d.data.Flows().Delete(k) }
+
+// Walk visits the map in the order of its keys: the kernel's own order follows
+// from a random seed of each map, which would make every run another one.
+func (d *datapath) Walk(n int, visit func(k *flow.Key, f *agent.Flow)) (end bool) {
+	if len(d.walk) == 0 {
+		for !d.data.Flows().Walk(maxServerFlows, func(k *flow.Key, _ *agent.Flow) { d.walk = append(d.walk, *k) }) {
+		}
+		slices.SortFunc(d.walk, func(a, b flow.Key) int {
+			var x, y [flow.KeySize]byte
+			a.Put(x[:])
+			b.Put(y[:])
+			return bytes.Compare(x[:], y[:])
+		})
+	}
+	now := d.walk[:min(n, len(d.walk))]
+	d.walk = d.walk[len(now):]
+	for i := range now {
+		if f, ok := d.Get(&now[i]); ok {
+			visit(&now[i], &f)
+		}
+	}
+	return len(d.walk) == 0
+}
