@@ -55,9 +55,12 @@ func (r *reasons) take(msg string, f gobgplog.Fields) {
 	case "received notification":
 		r.set(key, fmt.Sprintf("the router sent notification %v/%v (RFC 4271, 4.5)", f["Code"], f["Subcode"]))
 	case "Peer Down":
-		if reason := fmt.Sprint(f["Reason"]); reason == "hold-timer-expired" {
+		switch reason := fmt.Sprint(f["Reason"]); {
+		case reason == "dying", reason == "deconfigured":
+			r.log.Info("bgp session is closed", "router", key, "source", r.source) // by us
+		case reason == "hold-timer-expired":
 			r.set(key, "nothing heard for the hold time")
-		} else if r.get(key) == "" {
+		case r.get(key) == "":
 			r.set(key, "lost: "+reason)
 		}
 	}

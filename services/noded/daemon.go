@@ -1,0 +1,281 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"google.golang.org/grpc"
+
+	"weir/services/api"
+	"weir/services/config"
+	"weir/services/noded/bgp"
+)
+
+// errConfig marks configuration that is readable but cannot be put in force here.
+var errConfig = errors.New("configuration")
+
+// metricsPort is where metrics are when node.yaml does not say (contract).
+const metricsPort = 9100
+
+// node is the running program.
+type node struct {
+	log     *slog.Logger
+	file    *config.Node
+	started time.Time
+	link    *link
+	bgp     *bgp.Manager
+	shares  shares
+
+	mu       sync.Mutex
+	cluster  *config.Cluster // in force
+	desired  *api.DesiredState
+	rejected error // why the cluster file as it is now is not in force
+}
+
+// run is the program from reading its files to its last goodbye. Whatever it
+// made (sockets, lock, sessions) is gone when it returns.
+func run(ctx context.Context, log *slog.Logger, path string) error {
+	file, err := config.LoadNode(path)
+	if err != nil {
+		return fmt.Errorf("%w", asConfig(err))
+	}
+	cluster, err := config.LoadCluster(file.ClusterFile)
+	if err != nil {
+		return fmt.Errorf("%w", asConfig(err))
+	}
+	n := &node{log: log, file: file, started: time.Now(), bgp: bgp.NewManager(log)}
+	if cluster.Member(file.Node) == nil {
+		_, err := config.LBNode(cluster, file.Node)
+		return fmt.Errorf("%s: %w", path, asConfig(err))
+	}
+
+	lock, err := lockRunDir(file.RunDir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+
+	metrics, err := listenMetrics(metricsAddress(file, cluster))
+	if err != nil {
+		return err
+	}
+	defer metrics.Close()
+	admin, err := listenUnix(file.AdminSocket())
+	if err != nil {
+		return err
+	}
+	defer admin.Close() // removes the socket
+
+	n.link = newLink(log, file.DataplaneSocket())
+	defer n.link.close()
+	defer n.bgp.Close()
+	if err := n.take(cluster); err != nil {
+		return err
+	}
+
+	failed := make(chan error, 2)
+	server := grpc.NewServer()
+	api.RegisterAdminServer(server, &adminServer{node: n})
+	go func() { failed <- server.Serve(admin) }()
+	defer server.Stop()
+	web := &http.Server{Handler: n.metricsHandler(), ReadHeaderTimeout: 5 * time.Second}
+	go func() { failed <- web.Serve(metrics) }()
+	defer web.Close()
+
+	background, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer cancel()
+	work.Go(func() { n.link.run(background) })
+	work.Go(func() { n.watch(background) })
+
+	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+		log.Warn("tell the supervisor that noded is ready", "error", err)
+	}
+	log.Info("noded is ready", "node", file.Node, "cluster", cluster.Identity.Name, "admin", file.AdminSocket(), "metrics", metrics.Addr())
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+		_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+		log.Info("noded ends")
+		return nil
+	}
+}
+
+// asConfig marks an error as one of configuration.
+func asConfig(err error) error {
+	var bad config.Errors
+	if errors.As(err, &bad) {
+		return err
+	}
+	return &configError{err}
+}
+
+// configError is an error of configuration whose text is its own.
+type configError struct{ error }
+
+func (e *configError) Is(target error) bool { return target == errConfig }
+func (e *configError) Unwrap() error        { return e.error }
+
+// take puts a cluster configuration in force, or changes nothing.
+func (n *node) take(c *config.Cluster) error {
+	lb, err := config.LBNode(c, n.file.Node)
+	if err != nil {
+		return asConfig(err)
+	}
+	plan := bgp.Plan(c, n.file.Node)
+	if err := checkSources(n.file.BGP.Interface, plan.Sources()); err != nil {
+		return err
+	}
+	var routers []netip.Addr
+	for _, r := range c.Routers {
+		routers = append(routers, r.Address)
+	}
+	desired := api.NewDesiredState(&lb, routers)
+	for _, w := range c.Warnings {
+		n.log.Warn(w)
+	}
+	// The dataplane first: it must know an address before routers send packets for it.
+	n.link.want(desired)
+	if err := n.bgp.Apply(plan); err != nil {
+		n.log.Error("apply bgp sessions", "error", err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cluster, n.desired, n.rejected = c, desired, nil
+	return nil
+}
+
+// watch reloads the cluster file when it changes and on SIGHUP.
+func (n *node) watch(ctx context.Context) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	last := n.stamp()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			last = n.stamp()
+		case <-tick.C:
+			now := n.stamp()
+			if now == last {
+				continue
+			}
+			last = now
+		}
+		n.reload()
+	}
+}
+
+// stamp changes when the cluster file or its key changes.
+func (n *node) stamp() string {
+	s := fileStamp(n.file.ClusterFile)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return s + fileStamp(n.cluster.KeyFile)
+}
+
+func fileStamp(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err.Error()
+	}
+	inode := uint64(0)
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		inode = st.Ino
+	}
+	return fmt.Sprintf("%d %d %d;", inode, info.Size(), info.ModTime().UnixNano())
+}
+
+// reload puts the cluster file as it is now in force; a bad one changes nothing.
+func (n *node) reload() {
+	c, err := config.LoadCluster(n.file.ClusterFile)
+	if err == nil {
+		err = n.take(c)
+	}
+	if err != nil {
+		n.log.Error("the changed cluster file is not in force", "error", err)
+		n.mu.Lock()
+		n.rejected = err
+		n.mu.Unlock()
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.log.Info("cluster file is in force", "generation", n.desired.Generation)
+}
+
+// metricsAddress is where metrics are served.
+func metricsAddress(f *config.Node, c *config.Cluster) netip.AddrPort {
+	if f.Metrics.IsValid() {
+		return f.Metrics
+	}
+	return netip.AddrPortFrom(c.Member(f.Node).South, metricsPort)
+}
+
+func listenMetrics(a netip.AddrPort) (net.Listener, error) {
+	l, err := net.Listen("tcp", a.String())
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("metrics address %s is in use; stop the program that has it, or set metrics in node.yaml", a)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("metrics address %s is not on this machine; add it to the south exception interface, or set metrics in node.yaml", a)
+	case err != nil:
+		return nil, fmt.Errorf("listen for metrics: %w", err)
+	}
+	return l, nil
+}
+
+// lockRunDir makes the run directory and keeps a second noded out of it. The
+// kernel releases the lock with the process, so nothing stale can remain.
+func lockRunDir(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make run directory: %w", err)
+	}
+	path := filepath.Join(dir, "noded.lock")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open lock: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("another noded runs with run_dir %s; stop it first", dir)
+		}
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return f, nil
+}
+
+// listenUnix listens on a socket that only root can use. The caller holds the
+// lock of the run directory, so a socket that is there is left from a crash.
+func listenUnix(path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("remove stale socket: %w", err)
+	}
+	old := syscall.Umask(0o177) // the mode must be right from the first moment
+	l, err := net.Listen("unix", path)
+	syscall.Umask(old)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	return l, nil
+}

@@ -1,0 +1,372 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"weir/services/api"
+	"weir/services/config"
+)
+
+// inside marks the process that runs in a network namespace of its own.
+const inside = "WEIR_NODED_TEST_INSIDE"
+
+// TestMain runs the tests in a fresh network namespace that has the addresses
+// of node lb1 on weir-north; it goes away with the process.
+func TestMain(m *testing.M) {
+	if os.Getenv(inside) == "" {
+		cmd := exec.Command("unshare", append([]string{"--net", "--", os.Args[0]}, os.Args[1:]...)...)
+		cmd.Env = append(os.Environ(), inside+"=1")
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := cmd.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, "these tests need root and util-linux (make deps):", err)
+			os.Exit(1)
+		}
+		return
+	}
+	for _, args := range []string{
+		"link set lo up", "tuntap add weir-north mode tap", "link set weir-north up",
+		"address add 10.10.0.11/24 dev weir-north", "address add 10.10.0.102/24 dev weir-north", "address add 10.10.0.103/24 dev weir-north",
+	} {
+		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "ip %s: %v: %s\n", args, err, out)
+			os.Exit(1)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// fakeDataplane remembers what was applied.
+type fakeDataplane struct {
+	api.UnimplementedDataplaneServer
+	mu      sync.Mutex
+	applied []*api.DesiredState
+}
+
+func (f *fakeDataplane) Apply(_ context.Context, s *api.DesiredState) (*api.Applied, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.applied = append(f.applied, s)
+	return &api.Applied{BootId: 1, Generation: s.Generation}, nil
+}
+
+func (f *fakeDataplane) Status(context.Context, *api.DataplaneStatusRequest) (*api.DataplaneStatus, error) {
+	return &api.DataplaneStatus{
+		Version: "1.2.3", UptimeSeconds: 5,
+		Flows:    &api.Flows{Established: 7, HalfOpen: 3, Capacity: 1000, HalfOpenCapacity: 100},
+		Drops:    map[string]uint64{"bad_tag": 9, "stranger": 0},
+		Counters: map[string]uint64{"ingress_forwarded": 42},
+		Messages: []*api.MessageCount{{Type: "offer", Direction: "out", Count: 11}},
+		Ports:    []*api.Port{{Name: "north", Device: "af_packet:north0", LinkUp: true, RxPackets: 100}},
+		Workers:  []*api.Worker{{Index: 0, Core: -1, Stage: "all", Busy: 0.25}},
+	}, nil
+}
+
+func (f *fakeDataplane) Trace(_ context.Context, r *api.TraceRequest) (*api.DataplaneTrace, error) {
+	return &api.DataplaneTrace{Primary: 2, Secondary: 3, Endpoint: r.Vip, Ingress: &api.TraceEntry{State: "established", Server: 1}}, nil
+}
+
+func (f *fakeDataplane) last() *api.DesiredState {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.applied) == 0 {
+		return nil
+	}
+	return f.applied[len(f.applied)-1]
+}
+
+// serve runs the fake until the returned function is called.
+func (f *fakeDataplane) serve(t *testing.T, socket string) (stop func()) {
+	t.Helper()
+	os.Remove(socket)
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grpc.NewServer()
+	api.RegisterDataplaneServer(s, f)
+	go s.Serve(l)
+	t.Cleanup(s.Stop)
+	return s.Stop
+}
+
+// place is a folder with the files of node lb1.
+type place struct {
+	t   *testing.T
+	dir string
+}
+
+func newPlace(t *testing.T, change func(string) string) *place {
+	t.Helper()
+	p := &place{t, t.TempDir()}
+	for _, name := range []string{"node.yaml", "cluster.yaml", "cluster.key"} {
+		b, err := os.ReadFile(filepath.Join("../config/testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := strings.Replace(string(b), "10.20.0.11:9100", "127.0.0.1:19100", 1)
+		if change != nil {
+			s = change(s)
+		}
+		p.write(name, s)
+	}
+	if err := os.Mkdir(p.path("run"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *place) path(name string) string { return filepath.Join(p.dir, name) }
+
+func (p *place) write(name, s string) {
+	p.t.Helper()
+	if err := os.WriteFile(p.path(name), []byte(s), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *place) edit(name, old, new string) {
+	p.t.Helper()
+	b, err := os.ReadFile(p.path(name))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.write(name, strings.Replace(string(b), old, new, 1))
+}
+
+// start runs noded; stop ends it and gives its error.
+func (p *place) start() (stop func() error) {
+	ctx, cancel := context.WithCancel(p.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, slog.New(slog.NewTextHandler(p.t.Output(), nil)), p.path("node.yaml")) }()
+	stop = sync.OnceValue(func() error { cancel(); return <-done })
+	p.t.Cleanup(func() { stop() })
+	return stop
+}
+
+func (p *place) status() (*api.NodeStatus, error) {
+	conn, err := grpc.NewClient("unix:"+p.path("run/noded.sock"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return api.NewAdminClient(conn).Status(ctx, &api.NodeStatusRequest{})
+}
+
+// eventually waits until the node's status satisfies ok.
+func (p *place) eventually(what string, ok func(*api.NodeStatus) bool) *api.NodeStatus {
+	p.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		s, err := p.status()
+		if err == nil && ok(s) {
+			return s
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("%s: not in time: %v %v", what, s, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func TestTheDataplaneGetsTheDesiredStateNowAndAfterItsRestart(t *testing.T) {
+	p := newPlace(t, nil)
+	stop := p.start()
+	s := p.eventually("start without a dataplane", func(s *api.NodeStatus) bool { return strings.Contains(s.DataplaneError, "is the dataplane running?") })
+	if s.Dataplane != nil || len(s.Nodes) != 3 || len(s.Servers) != 2 || s.Cluster != "lab" {
+		t.Errorf("%v", s)
+	}
+	socket := p.path("run/dataplane.sock")
+	first := &fakeDataplane{}
+	stopFirst := first.serve(t, socket)
+	s = p.eventually("apply", func(s *api.NodeStatus) bool { return s.DataplaneError == "" })
+	if got := first.last(); got.Generation != s.Generation || got.Self != 1 || len(got.Routers) != 1 {
+		t.Errorf("applied %s, desired %s", got.Generation, s.Generation)
+	}
+	stopFirst()
+	p.eventually("loss", func(s *api.NodeStatus) bool { return s.DataplaneError != "" })
+	second := &fakeDataplane{}
+	second.serve(t, socket)
+	p.eventually("apply after the restart", func(s *api.NodeStatus) bool { return s.DataplaneError == "" })
+	if second.last() == nil {
+		t.Error("the second dataplane got nothing")
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(p.path("run/noded.sock")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is left behind: %v", err)
+	}
+}
+
+func TestAChangedClusterFileIsTakenUpAndABadOneIsNot(t *testing.T) {
+	p := newPlace(t, nil)
+	fake := &fakeDataplane{}
+	fake.serve(t, p.path("run/dataplane.sock"))
+	p.start()
+	before := p.eventually("apply", func(s *api.NodeStatus) bool { return s.DataplaneError == "" })
+	p.edit("cluster.yaml", "{id: srv1, number: 1, address: 10.20.0.101}", "{id: srv1, number: 1, address: 10.20.0.101, healthy: false}")
+	after := p.eventually("reload", func(s *api.NodeStatus) bool {
+		return s.Generation != before.Generation && fake.last().Generation == s.Generation
+	})
+	if after.Servers[0].Health != api.HealthUnhealthy || fake.last().Servers[0].Healthy {
+		t.Errorf("%v", after.Servers)
+	}
+	p.edit("cluster.yaml", "fabric_mtu", "fabric_mtv")
+	s := p.eventually("refusal", func(s *api.NodeStatus) bool { return s.ConfigError != "" })
+	if s.Generation != after.Generation || !strings.Contains(s.ConfigError, "cluster.yaml:3: fabric_mtv: unknown key") {
+		t.Errorf("%v", s)
+	}
+	p.edit("cluster.yaml", "fabric_mtv", "fabric_mtu")
+	p.eventually("recovery", func(s *api.NodeStatus) bool { return s.ConfigError == "" })
+	p.edit("cluster.yaml", "left: 10.10.0.102", "left: 10.10.0.152")
+	s = p.eventually("missing address", func(s *api.NodeStatus) bool { return s.ConfigError != "" })
+	if !strings.Contains(s.ConfigError, "10.10.0.152 is not on weir-north") {
+		t.Error(s.ConfigError)
+	}
+}
+
+func TestMetricsHoldEveryCounterOfTheDataplane(t *testing.T) {
+	p := newPlace(t, nil)
+	(&fakeDataplane{}).serve(t, p.path("run/dataplane.sock"))
+	p.start()
+	p.eventually("apply", func(s *api.NodeStatus) bool { return s.DataplaneError == "" })
+	r, err := http.Get("http://127.0.0.1:19100/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`weir_drops_total{reason="bad_tag"} 9`, `weir_drops_total{reason="stranger"} 0`, `weir_flows{state="established"} 7`,
+		`weir_flows_capacity{state="half_open"} 100`, `weir_events_total{event="ingress_forwarded"} 42`,
+		`weir_messages_total{dir="out",type="offer"} 11`, `weir_port_packets_total{dir="rx",port="north"} 100`, `weir_dataplane_up 1`,
+		`weir_worker_busy_ratio{core="-1",stage="all",worker="0"} 0.25`, `weir_config_current 1`, `weir_node_healthy{node="lb3"} 1`,
+		`weir_bgp_session_up{advertises="lb2",peer="10.10.0.1",slot="right",source="10.10.0.103"} 0`, `weir_build_info{`, `go_goroutines`, `process_open_fds`,
+	} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("lacks %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(string(b))
+	}
+}
+
+func TestWhatCannotStartSaysWhyInOneLine(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:19101")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	replace := func(old, new string) func(string) string {
+		return func(s string) string { return strings.Replace(s, old, new, 1) }
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(string) string
+		code   int
+		want   string
+	}{
+		{"metrics port in use", replace("127.0.0.1:19100", "127.0.0.1:19101"), exitFailed, "metrics address 127.0.0.1:19101 is in use"},
+		{"metrics address absent", replace("127.0.0.1:19100", "192.0.2.1:9100"), exitFailed, "metrics address 192.0.2.1:9100 is not on this machine"},
+		{"source address absent", replace("right: 10.10.0.103", "right: 10.10.0.153"), exitFailed, "BGP source address 10.10.0.153 is not on weir-north; add it: ip address add"},
+		{"interface absent", replace("exception: weir-north", "exception: weir-other"), exitFailed, "interface weir-other, which carries the BGP source addresses, is not there"},
+		{"bad cluster file", replace("fabric_mtu", "mtu"), exitUsage, "cluster.yaml:3: mtu: unknown key"},
+		{"unknown node", replace("node: lb1", "node: lb7"), exitUsage, `node "lb7" is not in cluster lab`},
+		{"no cluster file", replace("cluster_file: cluster.yaml", "cluster_file: other.yaml"), exitUsage, "other.yaml: no such file"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := newPlace(t, tc.change)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			err := run(ctx, slog.New(slog.NewTextHandler(t.Output(), nil)), p.path("node.yaml"))
+			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("got %v, want %q", err, tc.want)
+			}
+			if got := exitCode(err); got != tc.code {
+				t.Errorf("exit code %d, want %d", got, tc.code)
+			}
+			if _, err := os.Stat(p.path("run/noded.sock")); !errors.Is(err, os.ErrNotExist) {
+				t.Error("the socket is left behind")
+			}
+		})
+	}
+}
+
+func TestASecondStartIsRefusedAndTheFirstGoesOn(t *testing.T) {
+	p := newPlace(t, nil)
+	p.start()
+	p.eventually("start", func(*api.NodeStatus) bool { return true })
+	err := run(t.Context(), slog.New(slog.NewTextHandler(t.Output(), nil)), p.path("node.yaml"))
+	if err == nil || !strings.Contains(err.Error(), "another noded runs with run_dir") {
+		t.Errorf("%v", err)
+	}
+	if _, err := p.status(); err != nil {
+		t.Errorf("the first is gone: %v", err)
+	}
+	info, err := os.Stat(p.path("run/noded.sock"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the socket's mode is %v, %v", info.Mode(), err)
+	}
+}
+
+func TestALoneNodeRaisesAnAlarm(t *testing.T) {
+	b, err := os.ReadFile("../config/testdata/cluster.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.ParseCluster("c", b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Nodes[1].Healthy, c.Nodes[2].Healthy = false, false
+	if got := alarms(c, &api.NodeStatus{}); len(got) != 1 || !strings.Contains(got[0], "not replicated") {
+		t.Error(got)
+	}
+}
+
+func TestRingSharesAreEvenAndAddUp(t *testing.T) {
+	b, err := os.ReadFile("../config/testdata/cluster.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.ParseCluster("c", b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Key = config.Key{1}
+	var s shares
+	sum := 0.0
+	for n, v := range s.of(c, "lb1") {
+		if v < 0.31 || v > 0.36 {
+			t.Errorf("node %d has %v of the ring", n, v)
+		}
+		sum += v
+	}
+	if sum < 0.999 || sum > 1.001 {
+		t.Errorf("the shares add up to %v", sum)
+	}
+}
