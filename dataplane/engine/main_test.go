@@ -10,16 +10,22 @@ import (
 
 	"weir/dataplane/dpdk"
 	"weir/dataplane/packet"
+	"weir/qemu/netns"
 )
 
-var pool *dpdk.Mempool
+var (
+	pool *dpdk.Mempool
+	// home is the namespace that the tests run in, away the one at the other
+	// end of their cables.
+	home = os.Getenv("WEIR_ENGINE_TEST")
+	away = home + "-away"
+)
 
 // TestMain moves the process into a network namespace of its own, where it may
-// make interfaces that nobody else sees and that end with it, and starts DPDK
-// on ordinary memory.
+// make interfaces that nobody else sees, and starts DPDK on ordinary memory.
 func TestMain(m *testing.M) {
-	if os.Getenv("WEIR_TEST_NETNS") == "" {
-		os.Exit(inNamespace())
+	if home == "" {
+		os.Exit(inNamespace(fmt.Sprintf("engt-%d", os.Getpid())))
 	}
 	if err := start(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -28,13 +34,24 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func inNamespace() int {
+func inNamespace(name string) (code int) {
+	for _, ns := range []string{name, name + "-away"} {
+		if err := netns.Add(ns); err != nil {
+			fmt.Fprintln(os.Stderr, "these tests need root:", err)
+			return 1
+		}
+		defer netns.Delete(ns)
+	}
 	c := exec.Command("/proc/self/exe", os.Args[1:]...)
-	c.Env = append(os.Environ(), "WEIR_TEST_NETNS=1")
+	c.Env = append(os.Environ(), "WEIR_ENGINE_TEST="+name)
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
-	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if err := c.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "in a network namespace (needs root):", err)
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	err := netns.Start(name, c)
+	if err == nil {
+		err = c.Wait()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "in the namespace:", err)
 		return 1
 	}
 	return 0
@@ -48,14 +65,12 @@ func start() (err error) {
 	return err
 }
 
-// run runs a command and fails the test if it fails.
-func run(t *testing.T, args ...string) string {
+// must fails the test on an error.
+func must(t *testing.T, err error) {
 	t.Helper()
-	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v: %v\n%s", args, err, out)
+		t.Fatal(err)
 	}
-	return string(out)
 }
 
 // eventually polls a condition.
@@ -68,52 +83,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-}
-
-// peer is another network namespace, at the other end of veths. It lives as
-// long as a process that does nothing in it.
-type peer struct{ pid int }
-
-func newPeer(t *testing.T) *peer {
-	t.Helper()
-	c := exec.Command("sleep", "infinity")
-	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		c.Process.Kill()
-		c.Wait()
-	})
-	return &peer{c.Process.Pid}
-}
-
-func (p *peer) command(args ...string) *exec.Cmd {
-	return exec.Command("nsenter", append([]string{"-t", fmt.Sprint(p.pid), "-n"}, args...)...)
-}
-
-func (p *peer) run(t *testing.T, args ...string) {
-	t.Helper()
-	if out, err := p.command(args...).CombinedOutput(); err != nil {
-		t.Fatalf("in peer: %v: %v\n%s", args, err, out)
-	}
-}
-
-// veth makes name here, guarded so that the kernel sees nothing of what
-// arrives, and eth0 with address in a new peer.
-func veth(t *testing.T, name, address string) *peer {
-	t.Helper()
-	p := newPeer(t)
-	run(t, "ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", fmt.Sprint(p.pid))
-	t.Cleanup(func() { exec.Command("ip", "link", "del", name).Run() }) // may be gone with the peer
-	run(t, "sysctl", "-qw", "net.ipv6.conf."+name+".disable_ipv6=1")
-	run(t, "tc", "qdisc", "add", "dev", name, "clsact")
-	run(t, "tc", "filter", "add", "dev", name, "ingress", "matchall", "action", "drop")
-	p.run(t, "sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1")
-	p.run(t, "ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
-	p.run(t, "ip", "addr", "add", address, "dev", "eth0")
-	p.run(t, "ip", "link", "set", "eth0", "up")
-	return p
 }
 
 // steer sends everything to one place.
@@ -134,6 +103,6 @@ func (f stageFunc) Burst(_ int64, bufs []packet.Buf) {
 	}
 }
 
-func (f stageFunc) Tick(now int64) int64 { return never }
+func (f stageFunc) Tick(int64) int64 { return never }
 
 var drop stageFunc = func(b *packet.Buf) { b.Verdict = packet.Drop }

@@ -106,16 +106,8 @@ func (i *Interface) read() {
 		}
 		n, err := i.file.Read(slot[:])
 		switch {
-		case errors.Is(err, os.ErrClosed):
-			return
 		case err != nil:
-			// The interface went down (EIO until it is up again) or away: the
-			// poller reports it once, so this does not spin.
-			i.counts.Overrun.Add(1)
-			if errors.Is(err, unix.EBADFD) {
-				return
-			}
-			continue
+			return // closed by us, or the interface was deleted
 		case full || n == frameSize:
 			i.counts.Overrun.Add(1)
 			continue
@@ -126,6 +118,10 @@ func (i *Interface) read() {
 		i.wake()
 	}
 }
+
+// Gone is closed when no frame will come any more: after Close, or when
+// somebody deleted the interface.
+func (i *Interface) Gone() <-chan struct{} { return i.done }
 
 // Waiting reports whether Next would give a frame.
 func (i *Interface) Waiting() bool { return i.head.Load() != i.tail.Load() }
