@@ -20,7 +20,8 @@ func (t *Table) LookupBurst(keys []Key, hashes []uint64, out []uint32) {
 	for i := range keys {
 		k, e := keys[i].Words(), &t.entries[out[i]]
 		w := e.Words()
-		if w[0]^k[0]|w[1]^k[1]|w[2]^k[2]|w[3]^k[3]|w[4]^k[4] != 0 || e.used == 0 {
+		differ := (w[0] ^ k[0]) | (w[1] ^ k[1]) | (w[2] ^ k[2]) | (w[3] ^ k[3]) | (w[4] ^ k[4])
+		if differ != 0 || e.used == 0 {
 			// No such flow, or another flow with the same tag was in the way.
 			out[i], _ = t.Lookup(&keys[i], hashes[i])
 		}

@@ -255,6 +255,25 @@ func TestMatchTagsFindsTheSlotsThatTheGoVersionFinds(t *testing.T) {
 	}
 }
 
+// A lookup whose tag is nowhere looks at slot 0 of a bucket all the same.
+func TestLookupBurstTellsKeysApartThatDifferInOneBit(t *testing.T) {
+	tab := newTable(t, 12)
+	for n := range uint32(8) {
+		tab.mustInsert(t, n, 0)
+	}
+	for n := range uint32(8) {
+		for bit := range KeySize * 8 {
+			k := numbered(n)
+			k.Words()[bit/64] ^= 1 << (bit % 64)
+			h, out := tab.Hash(&k), []uint32{0}
+			want, _ := tab.Lookup(&k, h)
+			if tab.LookupBurst([]Key{k}, []uint64{h}, out); out[0] != want {
+				t.Fatalf("key %d with bit %d flipped gives %d, want %d", n, bit, out[0], want)
+			}
+		}
+	}
+}
+
 func TestZeroKeyIsNeverFoundInAnEmptyTable(t *testing.T) {
 	tab := newTable(t, 10)
 	keys, out := make([]Key, 1), make([]uint32, 1)
