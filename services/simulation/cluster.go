@@ -35,8 +35,9 @@ type Cluster struct {
 
 	Access, North, Fabric *Bus
 
-	config *config.Cluster
-	roles  *roleBook
+	config   *config.Cluster
+	roles    *roleBook
+	stranger *Port
 }
 
 // Segment latencies.
@@ -69,6 +70,7 @@ func NewCluster(seed uint64, o Options) (c *Cluster, err error) {
 	c.Router = NewRouter(sim, c.Access, c.North, accessMAC(2), routerMAC(), isVIP)
 	c.Router.AddHost(Client4, accessMAC(1))
 	c.Router.AddHost(Client6, accessMAC(1))
+	c.stranger = c.Access.Attach("stranger", accessMAC(3), func([]byte) {})
 	workers := o.Workers
 	if workers == 0 {
 		workers = 2

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -18,6 +19,7 @@ type Plan struct {
 	ServerEnds  bool          // the server closes first; otherwise the client
 	Idle        time.Duration // pause of the client between the first half of Up and the rest
 	MayFail     bool          // a failure is an outcome, not a violation
+	Then        func(*Flow)   // called when it is done or has failed
 }
 
 // greetingSize is what the server says first of all: a mark, its number, and
@@ -72,19 +74,39 @@ func (f *Flow) fail(err error) {
 	if f.Done || f.Err != nil {
 		return
 	}
-	f.Err, f.Ended = err, f.load.sim.Elapsed()
-	f.load.open--
+	f.Err = err
 	if !f.MayFail {
 		f.load.sim.Violate("%v lost: %v", f, err)
 	}
+	f.end()
 }
 
 func (f *Flow) finish() {
 	if f.Done || f.Err != nil {
 		return
 	}
-	f.Done, f.Ended = true, f.load.sim.Elapsed()
+	f.Done = true
+	f.end()
+}
+
+func (f *Flow) end() {
+	f.Ended = f.load.sim.Elapsed()
 	f.load.open--
+	if f.Then != nil {
+		f.Then(f)
+	}
+}
+
+// errAborted ends a connection whose client gave up.
+var errAborted = errors.New("aborted by the client")
+
+// Abort makes the client's end vanish with a RST. The plan must allow that the
+// connection fails.
+func (f *Flow) Abort() {
+	f.client.closed = true
+	f.client.ep.Abort()
+	f.client.host.rest()
+	f.fail(errAborted)
 }
 
 // Workload is all the connections of a run and both kinds of hosts.

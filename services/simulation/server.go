@@ -204,4 +204,3 @@ func (o agentAdmission) Admit(now int64, k *flow.Key) uint8 {
 }
 
 func (agentAdmission) Accepted(int64) {}
-
