@@ -18,7 +18,7 @@ TREE := ./dataplane/... ./services/... ./qemu/...
 
 # What a fresh Debian 12 lacks. Reasons: docs/dependencies.md.
 PACKAGES := build-essential ca-certificates pkg-config \
-	libdpdk-dev dpdk libnuma-dev libbsd-dev \
+	libdpdk-dev dpdk dpdk-dev libnuma-dev libbsd-dev \
 	clang-14 llvm-14 libbpf-dev linux-libc-dev \
 	iproute2 procps util-linux curl \
 	frr nginx-light libnginx-mod-http-echo \
