@@ -102,13 +102,6 @@ static inline struct traffic *traffic_new(const uint8_t *template, uint16_t leng
 	return t;
 }
 
-static inline void traffic_free(struct traffic *t)
-{
-	if (t != NULL)
-		free(t->flow);
-	free(t);
-}
-
 /* The receive callback. */
 static inline uint16_t traffic_fill(uint16_t port, uint16_t queue, struct rte_mbuf *pkts[],
 		uint16_t n, uint16_t max, void *arg)
