@@ -181,3 +181,30 @@ func TestTheConfigOfANodeFollowsTheClusterFile(t *testing.T) {
 		t.Errorf("unknown node: %v", err)
 	}
 }
+
+func TestCheckTellsTheKindAndFollowsTheNamedFiles(t *testing.T) {
+	dir := copyTestdata(t)
+	for _, kind := range []string{KindNode, KindCluster, KindModule} {
+		got, warnings, err := Check(filepath.Join(dir, kind+".yaml"))
+		if got != kind || err != nil || len(warnings) != 0 {
+			t.Errorf("%s: %s %q %v", kind, got, warnings, err)
+		}
+	}
+	for _, tc := range []struct{ file, old, new, want string }{
+		{"node.yaml", "node: lb1", "node: lb9", `node: "lb9" is not in cluster lab; add it to the list nodes of `},
+		{"module.yaml", "server: srv1", "server: srv9", `server: "srv9" is not in cluster lab; add it to the list servers of `},
+		{"node.yaml", "cluster_file: cluster.yaml", "cluster_file: no.yaml", "no.yaml: no such file"},
+	} {
+		b, err := os.ReadFile(filepath.Join(dir, tc.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "changed.yaml")
+		if err := os.WriteFile(path, []byte(strings.Replace(string(b), tc.old, tc.new, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := Check(path); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s with %s: %v", tc.file, tc.new, err)
+		}
+	}
+}

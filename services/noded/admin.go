@@ -11,7 +11,6 @@ import (
 
 	"weir/services/api"
 	"weir/services/config"
-	"weir/services/version"
 )
 
 // adminServer answers weirctl.
@@ -25,7 +24,7 @@ func (a *adminServer) Status(ctx context.Context, _ *api.NodeStatusRequest) (*ap
 	n := a.node
 	c, desired, rejected := n.current()
 	s := &api.NodeStatus{
-		Id: n.file.Node, Cluster: c.Identity.Name, Version: version.Version,
+		Id: n.file.Node, Cluster: c.Identity.Name, Version: version,
 		UptimeSeconds: time.Since(n.started).Seconds(), Generation: desired.Generation,
 		Nodes: n.nodeViews(c), Servers: serverViews(c), Bgp: n.sessions(),
 	}
