@@ -49,12 +49,14 @@ type node struct {
 func run(ctx context.Context, log *slog.Logger, path string) error {
 	file, err := config.LoadNode(path)
 	if err != nil {
-		return fmt.Errorf("%w", asConfig(err))
+		return asConfig(err)
 	}
+	seen := fileStamp(file.ClusterFile) // before reading: a change while we start is not missed
 	cluster, err := config.LoadCluster(file.ClusterFile)
 	if err != nil {
-		return fmt.Errorf("%w", asConfig(err))
+		return asConfig(err)
 	}
+	seen += fileStamp(cluster.KeyFile)
 	n := &node{log: log, file: file, started: time.Now(), bgp: bgp.NewManager(log)}
 	if cluster.Member(file.Node) == nil {
 		_, err := config.LBNode(cluster, file.Node)
@@ -100,7 +102,7 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	defer work.Wait()
 	defer cancel()
 	work.Go(func() { n.link.run(background) })
-	work.Go(func() { n.watch(background) })
+	work.Go(func() { n.watch(background, seen) })
 
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 		log.Warn("tell the supervisor that noded is ready", "error", err)
@@ -160,26 +162,25 @@ func (n *node) take(c *config.Cluster) error {
 	return nil
 }
 
-// watch reloads the cluster file when it changes and on SIGHUP.
-func (n *node) watch(ctx context.Context) {
+// watch reloads the cluster file when it is no longer as it was seen, and on SIGHUP.
+func (n *node) watch(ctx context.Context, seen string) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	last := n.stamp()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hup:
-			last = n.stamp()
+			seen = n.stamp()
 		case <-tick.C:
 			now := n.stamp()
-			if now == last {
+			if now == seen {
 				continue
 			}
-			last = now
+			seen = now
 		}
 		n.reload()
 	}

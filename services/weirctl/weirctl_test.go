@@ -57,7 +57,7 @@ func (f *fakeNode) Status(context.Context, *api.NodeStatusRequest) (*api.NodeSta
 	}
 	for i, slot := range []string{"left", "right"} {
 		s.Bgp = append(s.Bgp, &api.BgpSession{
-			Node: s.Id, Advertises: fmt.Sprintf("lb%d", []int{(f.n+1)%3, f.n % 3}[i]+1), Slot: slot, Peer: "10.10.0.1",
+			Node: s.Id, Advertises: fmt.Sprintf("lb%d", []int{(f.n + 1) % 3, f.n % 3}[i]+1), Slot: slot, Peer: "10.10.0.1",
 			Source: fmt.Sprintf("10.10.0.%d", 100+2*f.n+i), State: "established", Prefixes: 2, SinceSeconds: 5,
 		})
 	}
