@@ -22,7 +22,7 @@ PACKAGES := build-essential ca-certificates pkg-config \
 	clang-14 llvm-14 libbpf-dev linux-libc-dev \
 	iproute2 procps util-linux curl \
 	frr nginx-light libnginx-mod-http-echo \
-	wrk iperf3 tcpdump tshark
+	wrk iperf3 tcpdump
 
 .PHONY: help deps have-deps build check test run lab-up lab-down lab-status bench fuzz fmt vet clean
 
