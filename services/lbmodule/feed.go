@@ -1,0 +1,97 @@
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+
+	"github.com/cilium/ebpf/ringbuf"
+
+	"weir/dataplane/wire"
+	"weir/services/lbmodule/agent"
+)
+
+// message is a tracker message and where it came from.
+type message struct {
+	from netip.Addr
+	m    wire.Tracker
+}
+
+// queued bounds what waits between a reader and the loop; beyond it the
+// kernel's socket buffers hold, then drop.
+const queued = 256
+
+// readMessages opens and decodes control datagrams until the socket closes.
+func readMessages(c *net.UDPConn, key wire.Key, to chan<- message, bad *atomic.Uint64) {
+	buf := make([]byte, 2048)
+	for {
+		n, from, err := c.ReadFromUDPAddrPort(buf)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue // an ICMP error about an earlier datagram
+		}
+		msg := message{from: from.Addr().Unmap()}
+		if wire.GetTracker(buf[:n], &msg.m, key) != nil {
+			bad.Add(1)
+			continue
+		}
+		to <- msg
+	}
+}
+
+// frameSize is how much of a frame the agent looks at: all headers.
+const frameSize = 256
+
+// frame is the head of a frame of weir1.
+type frame struct {
+	n int
+	b [frameSize]byte
+}
+
+// readFrames reads what the kernel sent from public addresses until the socket closes.
+func readFrames(p *packetSocket, to chan<- frame) {
+	for {
+		var f frame
+		n, err := p.file.Read(f.b[:]) // cuts off what is longer
+		if errors.Is(err, os.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue // the interface went down; it may come back
+		}
+		f.n = n
+		to <- f
+	}
+}
+
+// readStrays reads the data path's reports until the reader closes.
+func readStrays(r *ringbuf.Reader, to chan<- agent.Stray) {
+	var rec ringbuf.Record
+	for {
+		if err := r.ReadInto(&rec); err != nil {
+			if errors.Is(err, ringbuf.ErrClosed) {
+				return
+			}
+			continue
+		}
+		if s, ok := decodeStray(rec.RawSample); ok {
+			to <- s
+		}
+	}
+}
+
+// decodeStray reads struct weir_stray: key 40, node's address 4, sequence 4, acknowledgement 4, flags 1.
+func decodeStray(b []byte) (s agent.Stray, ok bool) {
+	if len(b) < 53 {
+		return s, false
+	}
+	s.Key.Get(b)
+	s.From = netip.AddrFrom4([4]byte(b[40:44]))
+	s.Seq, s.Ack, s.Flags = binary.NativeEndian.Uint32(b[44:]), binary.NativeEndian.Uint32(b[48:]), b[52]
+	return s, true
+}

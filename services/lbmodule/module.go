@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/cilium/ebpf/ringbuf"
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"weir/services/lbmodule/admission"
+	"weir/services/lbmodule/agent"
+	"weir/services/lbmodule/bpf"
+	"weir/services/lbmodule/diag"
+	"weir/services/lbmodule/netdev"
+	"weir/services/lbmodule/usage"
+)
+
+// module is the running program.
+type module struct {
+	log      *slog.Logger
+	path     string // of the module file
+	settings *settings
+	boot     uint64
+	data     *bpf.Data
+	core     *agent.Core
+	control  *admission.Controller
+	loop     *loop
+	out      *output
+	bad      atomic.Uint64 // control datagrams that were not authentic
+	ctx      context.Context
+	cleanup  []func()
+}
+
+// run is the program from reading its files to its last goodbye. What it made
+// in the kernel stays for the next one, unless it fails before it serves.
+func run(ctx context.Context, log *slog.Logger, path string) (err error) {
+	s, err := load(path)
+	if err != nil {
+		return err
+	}
+	for _, w := range s.cluster.Warnings {
+		log.Warn(w)
+	}
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("root is needed to load eBPF programs; run lbmodule as root")
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	m := &module{log: log, path: path, settings: s, ctx: ctx, boot: randomBoot()}
+	defer m.close()
+	defer cancel()
+	lock, err := lockRunDir(s.file.RunDir)
+	if err != nil {
+		return err
+	}
+	m.onClose(lock.Close)
+	failed, err := m.start()
+	if err != nil {
+		return err
+	}
+	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+		log.Warn("tell the supervisor that lbmodule is ready", "error", err)
+	}
+	log.Info("lbmodule is ready", "server", s.server.ID, "address", s.server.Address, "cluster", s.cluster.Identity.Name, "admin", s.file.AdminSocket())
+	go m.watch()
+	go func() {
+		m.loop.run(ctx)
+		failed <- nil
+	}()
+	if err := <-failed; err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+	log.Info("lbmodule ends; its data path stays")
+	return nil
+}
+
+func randomBoot() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return binary.NativeEndian.Uint64(b[:])
+}
+
+// onClose has close called at the end of the program, last first.
+func (m *module) onClose(close func() error) {
+	m.cleanup = append(m.cleanup, func() { _ = close() })
+}
+
+func (m *module) close() {
+	for i := len(m.cleanup) - 1; i >= 0; i-- {
+		m.cleanup[i]()
+	}
+}
+
+// start takes ports and sockets first, then touches the kernel, so that what is
+// taken by others fails before anything has changed.
+func (m *module) start() (failed chan error, err error) {
+	s := m.settings
+	up, err := uplink(s.file.Uplink, s.server.Address)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := listenControl(s.server.Address)
+	if err != nil {
+		return nil, err
+	}
+	m.onClose(conn.Close)
+	health, err := listenHealth(s.server.Address)
+	if err != nil {
+		return nil, err
+	}
+	m.onClose(health.Close)
+	admin, err := listenUnix(s.file.AdminSocket())
+	if err != nil {
+		return nil, err
+	}
+	m.onClose(admin.Close)
+	cpu, err := usage.OpenCPU(s.file.Cgroup)
+	if err != nil {
+		return nil, err
+	}
+	m.out = &output{control: conn, key: s.cluster.Key.Control()}
+	if err := m.startDataPath(up, cpu, conn); err != nil {
+		return nil, err
+	}
+	failed = make(chan error, 3)
+	serve(health, m.healthHandler(), failed, m)
+	serve(admin, m.adminHandler(), failed, m)
+	return failed, nil
+}
+
+func serve(l net.Listener, h http.Handler, failed chan<- error, m *module) {
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	go func() { failed <- s.Serve(l) }()
+	m.onClose(s.Close)
+}
+
+// startDataPath makes interface, maps and programs, or takes over those of an
+// earlier agent. If it fails, what it made is removed again.
+func (m *module) startDataPath(up *net.Interface, cpu usage.CPU, conn *net.UDPConn) (err error) {
+	s := m.settings
+	if err := makePinDir(s.file.BPFDir); err != nil {
+		return err
+	}
+	fresh := !netdev.Exists(s.file.Interface)
+	defer func() {
+		if err != nil && fresh {
+			_ = remove(s.file.Interface, s.file.BPFDir, up.Index) // the first error is the one to tell
+		}
+	}()
+	if fresh {
+		// Pins without an interface are of an earlier boot or namespace; their connections are gone.
+		if err := bpf.Unpin(s.file.BPFDir); err != nil {
+			return err
+		}
+	}
+	cfg := s.agentConfig(m.boot)
+	pair, err := netdev.Ensure(&netdev.Config{Name: s.file.Interface, MTU: s.cluster.FabricMTU, Addresses: vips(cfg.Endpoints)})
+	if err != nil {
+		return err
+	}
+	bounce, err := bpf.NeedsBounce()
+	if err != nil {
+		return err
+	}
+	place := &bpf.Settings{
+		Server: s.server.Address, FabricIndex: up.Index, OwnIndex: pair.Index, PeerIndex: pair.PeerIndex, OwnMAC: pair.MAC,
+		MaxFlows: s.file.Capacity.Connections, StraysPerSlice: straysPerSlice, BounceIPv6: bounce,
+	}
+	if m.data, err = bpf.Load(place, s.file.BPFDir); err != nil {
+		return err
+	}
+	m.onClose(m.data.Close)
+	if err := m.data.Configure(cfg.Nodes, cfg.Endpoints); err != nil {
+		return err
+	}
+	strays, err := m.data.Strays()
+	if err != nil {
+		return err
+	}
+	m.onClose(strays.Close)
+	if m.out.packet, err = openPacket(pair.PeerIndex, pair.MAC); err != nil {
+		return err
+	}
+	m.onClose(m.out.packet.Close)
+	sockets, err := diag.Open()
+	if err != nil {
+		return err
+	}
+	m.onClose(sockets.Close)
+	m.startCore(cfg, sockets, cpu, up.Index)
+	if err := m.data.Attach(place, s.file.BPFDir); err != nil {
+		return err
+	}
+	m.read(conn, strays)
+	return nil
+}
+
+// straysPerSlice bounds reports of packets without a flow, per CPU and 16.8 ms.
+const straysPerSlice = 64
+
+func (m *module) startCore(cfg *agent.Config, sockets *diag.Conn, cpu usage.CPU, uplink int) {
+	s := m.settings
+	m.control = admission.New(s.curve(), mathrand.New(mathrand.NewPCG(m.boot, uint64(monotonic()))))
+	m.core = agent.New(cfg, m.out, m.data.Flows(), sockets, m.control)
+	m.core.Recover(monotonic())
+	m.core.SetDraining(m.drainMarked())
+	m.loop = newLoop(m.log)
+	m.loop.core = m.core
+	m.loop.sampler = &sampler{
+		log: m.log, interval: s.cluster.Admission.Interval, control: m.control,
+		accepted: func() uint64 { c := m.core.Counters(); return c.Accepted },
+		last:     0, cpu: cpu, uplink: uplink, bandwidth: float64(s.file.Capacity.Bandwidth) * 1e6 / 8,
+		connections: s.file.Capacity.Connections, sockets: sockets, endpoints: cfg.Endpoints,
+	}
+	m.loop.sampler.sample(monotonic(), m.core.Established())
+}
+
+// read starts the readers; each ends when its socket closes, and none outlives
+// the loop for long because the program ends then.
+func (m *module) read(conn *net.UDPConn, strays *ringbuf.Reader) {
+	go readMessages(conn, m.out.key, m.loop.messages, &m.bad)
+	go readFrames(m.out.packet, m.loop.frames)
+	go readStrays(strays, m.loop.strays)
+	runtime.KeepAlive(strays)
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"weir/services/config"
+	"weir/services/lbmodule/admission"
+	"weir/services/lbmodule/agent"
+)
+
+// errConfig marks configuration that is readable but cannot be put in force here.
+var errConfig = errors.New("configuration")
+
+// protoTCP is TCP's IP protocol number.
+const protoTCP = 6
+
+// settings are module file and cluster file together, as this server needs them.
+type settings struct {
+	file    *config.Module
+	cluster *config.Cluster
+	server  *config.Server
+}
+
+// load reads and checks both files.
+func load(path string) (*settings, error) {
+	file, err := config.LoadModule(path)
+	if err != nil {
+		return nil, asConfig(err)
+	}
+	cluster, err := config.LoadCluster(file.ClusterFile)
+	if err != nil {
+		return nil, asConfig(err)
+	}
+	return join(file, cluster)
+}
+
+func join(file *config.Module, cluster *config.Cluster) (*settings, error) {
+	server := cluster.Server(file.Server)
+	if server == nil {
+		return nil, asConfig(fmt.Errorf("server %q is not in %s; add it to the list servers", file.Server, file.ClusterFile))
+	}
+	return &settings{file, cluster, server}, nil
+}
+
+// asConfig marks an error as one of configuration.
+func asConfig(err error) error {
+	var bad config.Errors
+	if errors.As(err, &bad) {
+		return err
+	}
+	return &configError{err}
+}
+
+// configError is an error of configuration whose text is its own.
+type configError struct{ error }
+
+func (e *configError) Is(target error) bool { return target == errConfig }
+func (e *configError) Unwrap() error        { return e.error }
+
+// agentConfig is what the agent's core needs to know.
+func (s *settings) agentConfig(boot uint64) *agent.Config {
+	c := &agent.Config{
+		Server: s.server.Number,
+		Boot:   boot,
+		Seed:   s.cluster.Key.Ranking(),
+		WScale: uint8(s.cluster.Handshake.WindowScale),
+	}
+	for i := range s.cluster.Nodes {
+		n := &s.cluster.Nodes[i]
+		c.Nodes = append(c.Nodes, agent.Node{Number: n.Number, Address: n.South, Egress: n.Healthy && n.Has(config.RoleEgress)})
+	}
+	for i := range s.cluster.Endpoints {
+		e := &s.cluster.Endpoints[i]
+		if !e.Serves(s.server.ID) {
+			continue
+		}
+		for _, a := range e.Addresses {
+			c.Endpoints = append(c.Endpoints, agent.Endpoint{
+				Address: a, Proto: protoTCP, PortFirst: e.Ports.First, PortLast: e.Ports.Last, AcceptAfter: uint8(e.AcceptAfter),
+			})
+		}
+	}
+	return c
+}
+
+// vips are the public addresses of this server, each once.
+func vips(endpoints []agent.Endpoint) []netip.Addr {
+	var out []netip.Addr
+	for _, e := range endpoints {
+		if !slices.Contains(out, e.Address) {
+			out = append(out, e.Address)
+		}
+	}
+	return out
+}
+
+// curve is the admission curve in the form of package admission.
+func (s *settings) curve() []admission.Step {
+	var out []admission.Step
+	for _, t := range s.cluster.Admission.Thresholds {
+		out = append(out, admission.Step{Utilization: float64(t.Utilization) / 100, Reject: float64(t.Reject) / 100})
+	}
+	return out
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"weir/dataplane/wire"
+)
+
+// controlBuffer is what the kernel may hold for the control socket, in bytes:
+// a burst of offers must outlast a pause of the agent.
+const controlBuffer = 4 << 20
+
+// listenControl opens the socket for tracker messages.
+func listenControl(address netip.Addr) (*net.UDPConn, error) {
+	at := net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, wire.PortTracker))
+	c, err := net.ListenUDP("udp4", at)
+	if err != nil {
+		return nil, fmt.Errorf("listen on UDP %s: %w%s", at, err, inUse(err))
+	}
+	if err := c.SetReadBuffer(controlBuffer); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("set the buffer of UDP %s: %w", at, err)
+	}
+	return c, nil
+}
+
+// healthPort is where nodes and operators ask for health and metrics (contract).
+const healthPort = 6091
+
+func listenHealth(address netip.Addr) (net.Listener, error) {
+	at := netip.AddrPortFrom(address, healthPort).String()
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp4", at)
+	if err != nil {
+		return nil, fmt.Errorf("listen on TCP %s: %w%s", at, err, inUse(err))
+	}
+	return l, nil
+}
+
+// inUse says what to do about a failed listen.
+func inUse(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "; another program, or another lbmodule, has it"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "; the server's address in the cluster file must be one of this machine"
+	}
+	return ""
+}
+
+// packetSocket is the agent's end of the veth pair.
+type packetSocket struct {
+	file *os.File
+	to   unix.SockaddrLinklayer
+	mac  [6]byte // of weir0
+}
+
+// openPacket opens a raw socket on weir1 that sees what weir0 sent, and not what it sends itself.
+func openPacket(index int, mac [6]byte) (*packetSocket, error) {
+	all := uint16(unix.ETH_P_ALL)<<8 | uint16(unix.ETH_P_ALL)>>8
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open a packet socket: %w", err)
+	}
+	p := &packetSocket{file: os.NewFile(uintptr(fd), "packet"), to: unix.SockaddrLinklayer{Protocol: all, Ifindex: index}, mac: mac}
+	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
+		p.file.Close()
+		return nil, fmt.Errorf("set up the packet socket: %w", err)
+	}
+	if err := unix.Bind(fd, &p.to); err != nil {
+		p.file.Close()
+		return nil, fmt.Errorf("bind the packet socket to interface %d: %w", index, err)
+	}
+	return p, nil
+}
+
+// send transmits a frame whose MACs are still zero but for the mark of its kind.
+func (p *packetSocket) send(frame []byte) error {
+	copy(frame[:6], p.mac[:])
+	_, err := p.file.Write(frame)
+	return err
+}
+
+func (p *packetSocket) Close() error { return p.file.Close() }
