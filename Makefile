@@ -13,7 +13,7 @@ export GOFLAGS := -buildvcs=false -trimpath
 export LB_NODES ?= 3
 export SERVERS ?= 4
 
-LDFLAGS := -s -w -X main.version=$(VERSION)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X weir/services/version.Version=$(VERSION)
 TREE := ./dataplane/... ./services/... ./qemu/...
 
 # What a fresh Debian 12 lacks. Reasons: docs/dependencies.md.

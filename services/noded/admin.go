@@ -11,6 +11,7 @@ import (
 
 	"weir/services/api"
 	"weir/services/config"
+	"weir/services/version"
 )
 
 // adminServer answers weirctl.
@@ -24,7 +25,7 @@ func (a *adminServer) Status(ctx context.Context, _ *api.NodeStatusRequest) (*ap
 	n := a.node
 	c, desired, rejected := n.current()
 	s := &api.NodeStatus{
-		Id: n.file.Node, Cluster: c.Identity.Name, Version: version,
+		Id: n.file.Node, Cluster: c.Identity.Name, Version: version.Version,
 		UptimeSeconds: time.Since(n.started).Seconds(), Generation: desired.Generation,
 		Nodes: n.nodeViews(c), Servers: serverViews(c), Bgp: n.sessions(),
 	}

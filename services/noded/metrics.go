@@ -12,6 +12,7 @@ import (
 
 	"weir/services/api"
 	"weir/services/noded/bgp"
+	"weir/services/version"
 )
 
 // describe makes the description of one metric.
@@ -80,7 +81,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	n := c.node
 	cluster, _, rejected := n.current()
-	gauge(buildInfo, 1, version, runtime.Version())
+	gauge(buildInfo, 1, version.Version, runtime.Version())
 	gauge(configCurrent, truth(rejected == nil))
 	for _, v := range n.nodeViews(cluster) {
 		gauge(nodeHealthy, truth(v.Health == api.HealthHealthy), v.Id)

@@ -11,10 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"weir/services/config"
+	"weir/services/version"
 )
-
-// version is set by the build from the file VERSION.
-var version = "0.0.0-dev"
 
 // Exit codes, part of the interface.
 const (
@@ -126,7 +124,7 @@ func newVersion() *cobra.Command {
 		Short: "Print the version of weirctl",
 		Args:  exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			fmt.Fprintln(c.OutOrStdout(), version)
+			fmt.Fprintln(c.OutOrStdout(), version.Version)
 			return nil
 		},
 	}
