@@ -29,6 +29,7 @@ type NodeBGP struct {
 type Dataplane struct {
 	FilePrefix string `yaml:"file_prefix"` // DPDK --file-prefix, one per process of a machine; empty: the node's id
 	Memory     Size   `yaml:"memory"`      // hugepage memory
+	Hugepages  bool   `yaml:"hugepages"`   // false: ordinary memory instead, slower
 	North      NIC    `yaml:"north" need:"yes"`
 	South      NIC    `yaml:"south" need:"yes"`
 	Layout     Layout `yaml:"layout"`
@@ -80,7 +81,7 @@ func (n *Node) defaults() {
 }
 
 func (p *Dataplane) defaults() {
-	p.Memory, p.Idle, p.Layout.Mode = 64<<20, IdleAdaptive, LayoutSingle
+	p.Memory, p.Hugepages, p.Idle, p.Layout.Mode = 64<<20, true, IdleAdaptive, LayoutSingle
 	p.Flows, p.HalfOpen, p.Held = 262144, MaxHalfOpen, 4096
 }
 

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"google.golang.org/grpc"
+
+	"weir/dataplane/neighbour"
+	"weir/dataplane/packet"
+	"weir/services/api"
+	"weir/services/config"
+)
+
+// run starts the dataplane and serves until ctx ends. When it returns, whatever
+// it made (sockets, ports, memory) is gone.
+func run(ctx context.Context, log *slog.Logger, path string) error {
+	file, err := config.LoadNode(path)
+	if err != nil {
+		return err
+	}
+	if err := checkMachine(int64(file.Dataplane.Memory), file.Dataplane.Hugepages); err != nil {
+		return err
+	}
+	lock, err := lockRunDir(file.RunDir)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		os.Remove(lock.Name())
+		lock.Close()
+	}()
+	socket, err := listen(file.DataplaneSocket())
+	if err != nil {
+		return err
+	}
+	defer socket.Close() // which removes the file
+
+	tuneRuntime(layoutOf(file.Dataplane.Layout).Threads())
+	n, err := openNode(file, log)
+	if err != nil {
+		return err
+	}
+	defer n.close()
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if err := n.follow(ctx, cancel); err != nil {
+		return err
+	}
+	server := grpc.NewServer()
+	api.RegisterDataplaneServer(server, n)
+	go func() { cancel(server.Serve(socket)) }()
+	defer server.Stop()
+
+	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+		return fmt.Errorf("notify the service manager: %w", err)
+	}
+	log.Info("forwarding is ready", "node", file.Node, "version", version, "north", n.ports[packet.North].Device, "south", n.ports[packet.South].Device,
+		"layout", file.Dataplane.Layout.Mode, "workers", len(n.workers), "buffers", n.pool.Size(), "boot", fmt.Sprintf("%016x", n.boot))
+	<-ctx.Done()
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+	if err := context.Cause(ctx); err != context.Canceled {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// tuneRuntime gives every polling thread a processor of its own in Go's eyes,
+// besides those that the rest of the program needs, and makes collections
+// rare: flow tables hold no pointers and packets lie elsewhere, so the heap is
+// small, and letting it grow costs less than pausing for it.
+func tuneRuntime(threads int) {
+	const others = 2
+	runtime.GOMAXPROCS(max(runtime.NumCPU(), threads+others))
+	debug.SetGCPercent(400)
+}
+
+// follow keeps the neighbour table and watches over the exception interfaces
+// until ctx ends.
+func (n *node) follow(ctx context.Context, fail context.CancelCauseFunc) (err error) {
+	var names [packet.NumPorts]string
+	for side, tap := range n.taps {
+		names[side] = tap.Name()
+		go func() {
+			select {
+			case <-ctx.Done():
+			case <-tap.Gone():
+				fail(fmt.Errorf("exception interface %s was deleted; create it again and restart", tap.Name()))
+			}
+		}()
+	}
+	if n.mirror, err = neighbour.New(names, n.neighboursChanged); err != nil {
+		return err
+	}
+	go func() {
+		if err := n.mirror.Run(ctx); err != nil {
+			fail(err)
+		}
+	}()
+	return nil
+}
