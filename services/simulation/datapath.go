@@ -2,8 +2,13 @@ package simulation
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
+
+	"github.com/cilium/ebpf/ringbuf"
 
 	"weir/dataplane/flow"
 	"weir/services/lbmodule/agent"
@@ -14,12 +19,17 @@ import (
 // frame at a time and with the run's clock (S-90). Where tc would pass a frame
 // on, this does.
 type datapath struct {
-	server *Server
-	data   *bpf.Data
-	walk   []flow.Key // what the walk under way has still to visit
+	server  *Server
+	data    *bpf.Data
+	reports *ringbuf.Reader
+	walk    []flow.Key // what the walk under way has still to visit
 }
 
-const maxServerFlows = 16384
+const (
+	maxServerFlows = 16384
+	agentFrame     = 256 // how much of a frame the agent reads
+	strayRecord    = 56  // struct weir_stray: key 40, node 4, sequence 4, acknowledgement 4, flags 1, zero 3
+)
 
 func newDatapath(s *Server) (*datapath, error) {
 	data, err := bpf.Load(&bpf.Settings{Server: s.address, FabricIndex: 2, OwnIndex: 3, PeerIndex: 4,
@@ -27,10 +37,17 @@ func newDatapath(s *Server) (*datapath, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the module's data path, which needs root: %w", err)
 	}
-	return &datapath{server: s, data: data}, nil
+	reports, err := data.Strays()
+	if err != nil {
+		return nil, errors.Join(err, data.Close())
+	}
+	return &datapath{server: s, data: data, reports: reports}, nil
 }
 
-func (d *datapath) close() { d.data.Close() }
+func (d *datapath) close() {
+	d.reports.Close()
+	d.data.Close()
+}
 
 func (d *datapath) configure(c *agent.Config) error { return d.data.Configure(c.Nodes, c.Endpoints) }
 
@@ -73,7 +90,7 @@ func (d *datapath) fromKernel(ip []byte) {
 			d.server.sim.Violate("server %s: no IP packet after encapsulation: %x", d.server.ID, out)
 		}
 	case bpf.Pass:
-		frame := slices.Clone(out)
+		frame := slices.Clone(out[:min(len(out), agentFrame)])
 		d.server.post(func(now int64) { d.server.Agent.Frame(now, frame) })
 	case bpf.Drop:
 	default:
@@ -91,6 +108,17 @@ func (d *datapath) inject(frame []byte, kind agent.InjectKind) {
 
 // strays passes on what the ingress program has to tell the agent.
 func (d *datapath) strays() {
+	for d.reports.AvailableBytes() > 0 {
+		record, err := d.reports.Read()
+		if err != nil || len(record.RawSample) < strayRecord {
+			d.server.sim.Violate("server %s: report of a stray: %x, %v", d.server.ID, record.RawSample, err)
+			return
+		}
+		b := record.RawSample
+		s := &agent.Stray{From: netip.AddrFrom4([4]byte(b[40:])), Seq: binary.NativeEndian.Uint32(b[44:]), Ack: binary.NativeEndian.Uint32(b[48:]), Flags: b[52]}
+		s.Key.Get(b)
+		d.server.post(func(now int64) { d.server.Agent.Stray(now, s) })
+	}
 }
 
 // Get, Put, Delete: the agent works on the very map of the programs.
