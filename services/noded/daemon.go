@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -67,7 +66,7 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer lock.release()
 
 	metrics, err := listenMetrics(metricsAddress(file, cluster))
 	if err != nil {
@@ -243,27 +242,6 @@ func listenMetrics(a netip.AddrPort) (net.Listener, error) {
 		return nil, fmt.Errorf("listen for metrics: %w", err)
 	}
 	return l, nil
-}
-
-// lockRunDir makes the run directory and keeps a second noded out of it. The
-// kernel releases the lock with the process, so nothing stale can remain.
-func lockRunDir(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make run directory: %w", err)
-	}
-	path := filepath.Join(dir, "noded.lock")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open lock: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("another noded runs with run_dir %s; stop it first", dir)
-		}
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	return f, nil
 }
 
 // listenUnix listens on a socket that only root can use. The caller holds the

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -151,6 +150,15 @@ func (p *place) edit(name, old, new string) {
 	p.write(name, strings.Replace(string(b), old, new, 1))
 }
 
+// isEmpty makes sure that nothing is left in a folder.
+func (p *place) isEmpty(name string) {
+	p.t.Helper()
+	left, err := os.ReadDir(p.path(name))
+	if err != nil || len(left) > 0 {
+		p.t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
 // start runs noded; stop ends it and gives its error.
 func (p *place) start() (stop func() error) {
 	ctx, cancel := context.WithCancel(p.t.Context())
@@ -213,9 +221,8 @@ func TestTheDataplaneGetsTheDesiredStateNowAndAfterItsRestart(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(p.path("run/noded.sock")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the socket is left behind: %v", err)
-	}
+	os.Remove(socket) // the fake's
+	p.isEmpty("run")
 }
 
 func TestAChangedClusterFileIsTakenUpAndABadOneIsNot(t *testing.T) {
@@ -309,9 +316,7 @@ func TestWhatCannotStartSaysWhyInOneLine(t *testing.T) {
 			if got := exitCode(err); got != tc.code {
 				t.Errorf("exit code %d, want %d", got, tc.code)
 			}
-			if _, err := os.Stat(p.path("run/noded.sock")); !errors.Is(err, os.ErrNotExist) {
-				t.Error("the socket is left behind")
-			}
+			p.isEmpty("run")
 		})
 	}
 }
@@ -331,6 +336,38 @@ func TestASecondStartIsRefusedAndTheFirstGoesOn(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the socket's mode is %v, %v", info.Mode(), err)
 	}
+}
+
+func TestASignalReloadsAndTheSupervisorIsToldWhenNodedIsReady(t *testing.T) {
+	p := newPlace(t, nil)
+	path := filepath.Join(t.TempDir(), "notify")
+	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer notify.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	stop := p.start()
+	told := func(want string) {
+		t.Helper()
+		b := make([]byte, 256)
+		notify.SetReadDeadline(time.Now().Add(10 * time.Second))
+		n, err := notify.Read(b)
+		if err != nil || string(b[:n]) != want {
+			t.Errorf("told %q, %v, want %q", b[:n], err, want)
+		}
+	}
+	told("READY=1")
+	before := p.eventually("start", func(*api.NodeStatus) bool { return true })
+	p.edit("cluster.yaml", "fabric_mtu: 1500", "fabric_mtu: 1600")
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	p.eventually("reload", func(s *api.NodeStatus) bool { return s.Generation != before.Generation })
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	told("STOPPING=1")
 }
 
 func TestALoneNodeRaisesAnAlarm(t *testing.T) {
