@@ -48,14 +48,14 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	}
 	defer n.close()
 
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	if err := n.follow(ctx, cancel); err != nil {
+	inner, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	if err := n.follow(inner, fail); err != nil {
 		return err
 	}
 	server := grpc.NewServer()
 	api.RegisterDataplaneServer(server, n)
-	go func() { cancel(server.Serve(socket)) }()
+	go func() { fail(server.Serve(socket)) }()
 	defer server.Stop()
 
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
@@ -63,12 +63,12 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	}
 	log.Info("forwarding is ready", "node", file.Node, "version", version, "north", n.ports[packet.North].Device, "south", n.ports[packet.South].Device,
 		"layout", file.Dataplane.Layout.Mode, "workers", len(n.workers), "buffers", n.pool.Size(), "boot", fmt.Sprintf("%016x", n.boot))
-	<-ctx.Done()
+	<-inner.Done()
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
-	if err := context.Cause(ctx); err != context.Canceled {
-		return err
+	if ctx.Err() == nil {
+		return context.Cause(inner)
 	}
-	log.Info("stopped")
+	log.Info("stopping")
 	return nil
 }
 

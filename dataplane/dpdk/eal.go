@@ -35,6 +35,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -84,6 +85,7 @@ func initEAL(o EAL) error {
 	}
 	if n := C.rte_eal_init(C.int(len(args)), &argv[0]); n < 0 {
 		err := rteError()
+		removeRuntimeDir(runtimeDir())
 		return fmt.Errorf("start DPDK: %w (%s)", err, log.close())
 	}
 	return nil
@@ -164,10 +166,24 @@ func (l *logCapture) close() string {
 
 // Cleanup releases what Init took. Ports must be closed before.
 func Cleanup() error {
+	dir := runtimeDir()
 	if n := C.rte_eal_cleanup(); n < 0 {
 		return fmt.Errorf("stop DPDK: %w", syscall.Errno(-n))
 	}
+	removeRuntimeDir(dir)
 	return nil
+}
+
+func runtimeDir() string { return C.GoString(C.rte_eal_get_runtime_dir()) }
+
+// removeRuntimeDir removes what EAL makes even for a process that shares
+// nothing, and the folder above once no other process has one in it.
+func removeRuntimeDir(dir string) {
+	if filepath.Base(filepath.Dir(dir)) != "dpdk" {
+		return // EAL did not get as far as naming it
+	}
+	os.RemoveAll(dir)
+	os.Remove(filepath.Dir(dir))
 }
 
 // RegisterThread makes the calling thread (locked by the caller) one that DPDK
