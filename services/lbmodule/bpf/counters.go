@@ -4,7 +4,7 @@ package bpf
 // begin with drop_ are reasons why a packet went no further (S-84).
 var counterNames = [...]string{
 	"in_packets", "in_bytes", "out_packets", "out_bytes", "in_icmp", "out_icmp", "to_agent",
-	"drop_stranger", "drop_malformed", "drop_fragment", "drop_protocol", "drop_endpoint", "drop_not_here",
+	"drop_stranger", "drop_malformed", "drop_checksum", "drop_fragment", "drop_protocol", "drop_endpoint", "drop_not_here",
 	"drop_syn", "drop_pending", "drop_icmp", "drop_plain", "drop_arp", "drop_no_egress", "drop_room",
 	"drop_handshake", "strays_limited",
 }

@@ -127,6 +127,10 @@ inline_fn int ingress_tunnel(struct __sk_buff *skb, const struct ipv4 *ip, const
 	__u32 total = bpf_ntohs(ip->length);
 	if (ip->version_ihl != 0x45 || total != sizeof(*ip) + bpf_ntohs(udp->length) || ETH_LEN + total > skb->len)
 		return drop(WEIR_DROP_MALFORMED);
+	/* Were the outer checksum there, it might be partial: the kernel would then
+	 * neither let us correct the inner one, nor check it after us. */
+	if (udp->check)
+		return drop(WEIR_DROP_CHECKSUM);
 	__u32 bad = read_ip(skb, ETH_LEN + OUTER_LEN, FROM_CLIENT, &in);
 	if (bad)
 		return drop(bad);

@@ -92,6 +92,7 @@ enum weir_counter {
 	WEIR_TO_AGENT,	     /* from public addresses, to weir1 */
 	WEIR_DROP_STRANGER,  /* tunnel packet of an unknown sender */
 	WEIR_DROP_MALFORMED, /* lengths, versions or headers that contradict each other */
+	WEIR_DROP_CHECKSUM,  /* outer UDP checksum present: LB nodes send none */
 	WEIR_DROP_FRAGMENT,
 	WEIR_DROP_PROTOCOL, /* neither TCP nor an ICMP error */
 	WEIR_DROP_ENDPOINT, /* not a public endpoint of this server */
