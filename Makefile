@@ -9,11 +9,11 @@ BIN := build/bin
 FUZZTIME ?= 30s
 
 export GOAMD64 := v3
-export GOFLAGS := -buildvcs=false -trimpath
+export GOFLAGS := -buildvcs=false
 export LB_NODES ?= 3
 export SERVERS ?= 4
 
-LDFLAGS := -s -w -X main.version=$(VERSION) -X weir/services/version.Version=$(VERSION)
+LDFLAGS := -s -w -X weir/services/version.Version=$(VERSION)
 TREE := ./dataplane/... ./services/... ./qemu/...
 
 # What a fresh Debian 12 lacks. Reasons: docs/dependencies.md.

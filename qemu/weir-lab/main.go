@@ -12,10 +12,8 @@ import (
 
 	"weir/qemu/lab"
 	"weir/qemu/topology"
+	"weir/services/version"
 )
-
-// version is set when linking.
-var version = "unknown"
 
 const usage = `usage: weir-lab COMMAND
 
@@ -46,7 +44,7 @@ func run(args []string) int {
 		return 2
 	}
 	if flags.Arg(0) == "version" {
-		fmt.Println(version)
+		fmt.Println(version.Version)
 		return 0
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
