@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
 	"runtime/debug"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -41,7 +40,9 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	}
 	defer socket.Close() // which removes the file
 
-	tuneRuntime(layoutOf(file.Dataplane.Layout).Threads())
+	// Flow tables hold no pointers and packets lie elsewhere, so the heap is
+	// small: letting it grow costs less than pausing to collect it.
+	debug.SetGCPercent(400)
 	n, err := openNode(file, log)
 	if err != nil {
 		return err
@@ -70,16 +71,6 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	}
 	log.Info("stopping")
 	return nil
-}
-
-// tuneRuntime gives every polling thread a processor of its own in Go's eyes,
-// besides those that the rest of the program needs, and makes collections
-// rare: flow tables hold no pointers and packets lie elsewhere, so the heap is
-// small, and letting it grow costs less than pausing for it.
-func tuneRuntime(threads int) {
-	const others = 2
-	runtime.GOMAXPROCS(max(runtime.NumCPU(), threads+others))
-	debug.SetGCPercent(400)
 }
 
 // follow keeps the neighbour table and watches over the exception interfaces

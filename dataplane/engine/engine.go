@@ -15,6 +15,7 @@ package engine
 
 import (
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -58,14 +59,6 @@ type Layout struct {
 
 // Pipeline reports whether the stages run on threads of their own.
 func (l Layout) Pipeline() bool { return len(l.RX) > 0 }
-
-// Threads is how many threads the layout takes.
-func (l Layout) Threads() int {
-	if !l.Pipeline() {
-		return 1
-	}
-	return len(l.RX) + len(l.TX) + len(l.Workers) + 1
-}
 
 // Config is what an engine is made of. Exceptions may be nil: frames for the
 // kernel are dropped then.
@@ -136,6 +129,10 @@ func (e *Engine) Start(workers []Stage, slow Stage, s Steering) error {
 	if len(workers) != e.Workers() {
 		return fmt.Errorf("%d stages for %d workers", len(workers), e.Workers())
 	}
+	// A polling thread keeps its processor, in Go's eyes: give each one, and
+	// leave some for the rest of the program.
+	const others = 2
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), len(e.threads)+others))
 	e.SetSteering(s)
 	e.setStages(workers, slow)
 	for _, x := range e.cfg.Exceptions {

@@ -16,15 +16,21 @@ var layouts = map[string]Layout{
 	"pipeline": {RX: []int{0}, TX: []int{0}, Workers: []int{1}},
 }
 
+// How long an answer may take: one that is asked for again, and one that must come.
+const (
+	soon = 200 * time.Millisecond
+	late = 10 * time.Second
+)
+
 func TestTheKernelIsReachedThroughTheExceptionPathOnly(t *testing.T) {
 	for name, l := range layouts {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t)
-			if n.pings(t, 56) {
+			if n.pings(t, 56, soon) {
 				t.Fatal("the kernel answers without a dataplane")
 			}
 			e := n.start(t, l)
-			answers := func() bool { return n.pings(t, 56) }
+			answers := func() bool { return n.pings(t, 56, soon) }
 			eventually(t, "the kernel answers", answers)
 			// In a pipeline a fast worker's frames for the kernel take a ring to the slow one.
 			before := n.tap.Counters().ToKernel.Load()
@@ -35,7 +41,7 @@ func TestTheKernelIsReachedThroughTheExceptionPathOnly(t *testing.T) {
 			}
 			const most = 1500 - 20 - 8
 			for range 50 {
-				if !n.pings(t, most) {
+				if !n.pings(t, most, late) {
 					t.Error("a full-size packet was lost")
 				}
 			}
@@ -98,7 +104,7 @@ func TestAnIdleNodeLeavesTheMachineAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t)
 			e := n.start(t, l)
-			eventually(t, "the kernel answers", func() bool { return n.pings(t, 56) })
+			eventually(t, "the kernel answers", func() bool { return n.pings(t, 56, soon) })
 			const window = time.Second
 			before, from := cpuTime(t), time.Now()
 			time.Sleep(window) // the thing measured
@@ -109,7 +115,7 @@ func TestAnIdleNodeLeavesTheMachineAlone(t *testing.T) {
 			}
 			ran := false
 			e.OnWorker(0, func() { ran = true })
-			if !ran || !n.pings(t, 56) {
+			if !ran || !n.pings(t, 56, late) {
 				t.Error("it does not wake up")
 			}
 		})

@@ -94,7 +94,7 @@ func TestEveryLayoutForwardsInOrderAndLosesNothing(t *testing.T) {
 
 // forwards lets frames of many flows bounce between two loops.
 func forwards(t *testing.T, l Layout) {
-	const flows, rounds = 200, 2000
+	const flows, rounds = 200, 500
 	before := pool.Avail()
 	e, err := New(Config{Pool: pool, Ports: ringPorts(t), Layout: l})
 	if err != nil {

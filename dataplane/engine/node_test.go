@@ -80,8 +80,8 @@ func (n node) start(t *testing.T, l Layout) *Engine {
 }
 
 // pings sends one echo request of size bytes of payload from the far end and
-// reports whether the answer came within 200 ms.
-func (n node) pings(t *testing.T, size int) bool {
+// reports whether the answer came in time.
+func (n node) pings(t *testing.T, size int, wait time.Duration) bool {
 	t.Helper()
 	msg := make([]byte, 8+size)
 	msg[0] = 8 // echo request (RFC 792)
@@ -91,7 +91,7 @@ func (n node) pings(t *testing.T, size int) bool {
 	if err := unix.Sendto(n.ping, msg, 0, &unix.SockaddrInet4{Addr: nearAddress.Addr().As4()}); err != nil {
 		return false
 	}
-	deadline := time.Now().Add(200 * time.Millisecond)
+	deadline := time.Now().Add(wait)
 	var answer [2048]byte
 	for {
 		left := time.Until(deadline)

@@ -230,9 +230,11 @@ func (m *Mirror) look() (changed bool, err error) {
 
 var errNoRoute = errors.New("no route")
 
-// nextHop asks the kernel's routes of the target's side.
+// nextHop asks the kernel's routes, which must lead out on the target's side.
 func (m *Mirror) nextHop(t Target) (netip.Addr, error) {
-	routes, err := m.handle.RouteGetWithOptions(t.Addr.AsSlice(), &netlink.RouteGetOptions{OifIndex: m.links[t.Port]})
+	// Naming the interface in the question would make the kernel take every
+	// address for a neighbour there.
+	routes, err := m.handle.RouteGet(t.Addr.AsSlice())
 	if err != nil || len(routes) == 0 || routes[0].LinkIndex != m.links[t.Port] {
 		return netip.Addr{}, errNoRoute
 	}
