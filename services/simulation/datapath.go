@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 
 	"github.com/cilium/ebpf/ringbuf"
 
@@ -20,6 +21,7 @@ import (
 // on, this does.
 type datapath struct {
 	server  *Server
+	address netip.Addr
 	data    *bpf.Data
 	reports *ringbuf.Reader
 	walk    []flow.Key // what the walk under way has still to visit
@@ -31,7 +33,22 @@ const (
 	strayRecord    = 56  // struct weir_stray: key 40, node 4, sequence 4, acknowledgement 4, flags 1, zero 3
 )
 
+// idle holds data paths that no run uses, by server address: it takes the
+// kernel longer to verify the programs than to run most tests.
+var (
+	idleLock sync.Mutex
+	idle     = map[netip.Addr][]*datapath{}
+)
+
 func newDatapath(s *Server) (*datapath, error) {
+	idleLock.Lock()
+	defer idleLock.Unlock()
+	if list := idle[s.address]; len(list) > 0 {
+		d := list[len(list)-1]
+		idle[s.address] = list[:len(list)-1]
+		d.server = s
+		return d, nil
+	}
 	data, err := bpf.Load(&bpf.Settings{Server: s.address, FabricIndex: 2, OwnIndex: 3, PeerIndex: 4,
 		OwnMAC: serverMAC(int(s.number)), MaxFlows: maxServerFlows, VirtualClock: true}, "")
 	if err != nil {
@@ -41,12 +58,19 @@ func newDatapath(s *Server) (*datapath, error) {
 	if err != nil {
 		return nil, errors.Join(err, data.Close())
 	}
-	return &datapath{server: s, data: data, reports: reports}, nil
+	return &datapath{server: s, address: s.address, data: data, reports: reports}, nil
 }
 
+// close forgets all flows and leaves the programs to the next run.
 func (d *datapath) close() {
-	d.reports.Close()
-	d.data.Close()
+	d.list()
+	for i := range d.walk {
+		d.Delete(&d.walk[i])
+	}
+	d.walk, d.server = nil, nil
+	idleLock.Lock()
+	defer idleLock.Unlock()
+	idle[d.address] = append(idle[d.address], d)
 }
 
 func (d *datapath) configure(c *agent.Config) error { return d.data.Configure(c.Nodes, c.Endpoints) }
@@ -130,14 +154,7 @@ func (d *datapath) Delete(k *flow.Key)                   { d.data.Flows().Delete
 // from a random seed of each map, which would make every run another one.
 func (d *datapath) Walk(n int, visit func(k *flow.Key, f *agent.Flow)) (end bool) {
 	if len(d.walk) == 0 {
-		for !d.data.Flows().Walk(maxServerFlows, func(k *flow.Key, _ *agent.Flow) { d.walk = append(d.walk, *k) }) {
-		}
-		slices.SortFunc(d.walk, func(a, b flow.Key) int {
-			var x, y [flow.KeySize]byte
-			a.Put(x[:])
-			b.Put(y[:])
-			return bytes.Compare(x[:], y[:])
-		})
+		d.list()
 	}
 	now := d.walk[:min(n, len(d.walk))]
 	d.walk = d.walk[len(now):]
@@ -147,4 +164,17 @@ func (d *datapath) Walk(n int, visit func(k *flow.Key, f *agent.Flow)) (end bool
 		}
 	}
 	return len(d.walk) == 0
+}
+
+// list puts the keys of all flows, in order, into walk.
+func (d *datapath) list() {
+	d.walk = d.walk[:0]
+	for !d.data.Flows().Walk(maxServerFlows, func(k *flow.Key, _ *agent.Flow) { d.walk = append(d.walk, *k) }) {
+	}
+	slices.SortFunc(d.walk, func(a, b flow.Key) int {
+		var x, y [flow.KeySize]byte
+		a.Put(x[:])
+		b.Put(y[:])
+		return bytes.Compare(x[:], y[:])
+	})
 }
