@@ -9,6 +9,10 @@ import (
 // Slots is how many egress slots the data path has.
 const Slots = 4096
 
+// slotSeed makes hashes of slot numbers. It must not be a constant of flow.Mix
+// itself, whose product would then be zero for every slot.
+const slotSeed = 0xd6e8feb86659fd93
+
 // rank is a node's score for a flow or slot: the highest wins (rendezvous
 // hashing), so a change of the node list moves only what it must.
 func rank(h uint64, n *Node) uint64 { return flow.Mix(h, (uint64(n.Number)+1)*0x9e3779b97f4a7c15) }
@@ -32,7 +36,7 @@ func bestEgress(h uint64, nodes []Node) (best *Node) {
 func EgressSlots(nodes []Node) []netip.Addr {
 	t := make([]netip.Addr, Slots)
 	for i := range t {
-		if n := bestEgress(flow.Mix(uint64(i), 0x8ebc6af09c88c6e3), nodes); n != nil {
+		if n := bestEgress(flow.Mix(uint64(i), slotSeed), nodes); n != nil {
 			t[i] = n.Address
 		}
 	}
