@@ -210,16 +210,17 @@ func (n *fakeNode) sendOffer(fl *fakeFlow) {
 	n.send(wire.MsgOffer, &m)
 }
 
-// send sends a tracker message to the module.
-func (n *fakeNode) send(typ uint8, m *wire.Tracker) {
+// send sends a tracker message to the module and reports whether it was not lost.
+func (n *fakeNode) send(typ uint8, m *wire.Tracker) bool {
 	n.seq++
 	m.Header = wire.Header{Type: typ, Role: wire.RoleNode, Sender: 1, Boot: 77, Seq: n.seq}
 	if n.loseToModule != nil && n.loseToModule(m) {
-		return
+		return false
 	}
 	var b [wire.TrackerSize]byte
 	wire.PutTracker(b[:], m, n.key)
-	_, _ = n.control.WriteToUDPAddrPort(b[:], netip.AddrPortFrom(netip.MustParseAddr(serverAddr), wire.PortTracker))
+	_, err := n.control.WriteToUDPAddrPort(b[:], netip.AddrPortFrom(netip.MustParseAddr(serverAddr), wire.PortTracker))
+	return err == nil
 }
 
 // tunnel sends an inner packet to the module.
@@ -256,9 +257,8 @@ func (n *fakeNode) message(m *wire.Tracker) {
 	switch m.Type {
 	case wire.MsgAccept:
 		c := fl.offer
-		n.send(wire.MsgCommit, &c)
-		if fl.mapped {
-			return
+		if !n.send(wire.MsgCommit, &c) || fl.mapped {
+			return // a client's packet would commit just as well
 		}
 		fl.mapped = true
 		for _, ip := range fl.held {

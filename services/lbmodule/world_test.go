@@ -77,7 +77,9 @@ func newWorld(t *testing.T) *world {
 			w.describe()
 		}
 		w.stop(syscall.SIGKILL)
-		w.uninstall()
+		if w.config != "" {
+			w.uninstall()
+		}
 		w.must(netns.Delete(serverNS), netns.Delete(nodeNS))
 	})
 	w.sh(serverNS, "ip link add eth0 type veth peer name p0 netns "+nodeNS)
@@ -86,6 +88,11 @@ func newWorld(t *testing.T) *world {
 		ip link set p0 master br0 up; ip link set p1 master br0 up; ip link set br0 up
 		ip addr add 10.9.0.1/24 dev fab; ip link set fab up`)
 	w.must(netns.OffloadsOff(nodeNS, "p1"))
+	w.eventually("server and node reach each other", func() bool {
+		d := netns.Dialer(nodeNS, net.Dialer{Timeout: 300 * time.Millisecond})
+		_, err := d(context.Background(), "tcp", serverAddr+":1")
+		return errors.Is(err, syscall.ECONNREFUSED)
+	})
 	pins := "/sys/fs/bpf/weir-mt-" + filepath.Base(w.dir)
 	w.write("cluster.yaml", clusterYAML)
 	w.write("cluster.key", strings.Repeat("5a", 32))
