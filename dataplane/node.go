@@ -86,8 +86,13 @@ func (n *node) openMemory() error {
 		return err
 	}
 	n.onClose(dpdk.Cleanup)
-	// The rest of the memory is for drivers' queues and rings.
-	frames := int(c.Memory) * 3 / 4 / dpdk.FrameSize
+	// The rest is for DPDK itself, drivers' queues, and what fragments.
+	const fixed = 4 << 20
+	size := dpdk.FrameSize
+	if !c.Hugepages {
+		size = dpdk.FrameSizeNoHuge
+	}
+	frames := (int(c.Memory)*3/4 - fixed) / size
 	var err error
 	if n.pool, err = dpdk.NewMempool("frames", frames); err != nil {
 		return fmt.Errorf("%w; raise dataplane.memory in node.yaml", err)

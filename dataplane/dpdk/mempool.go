@@ -17,9 +17,13 @@ import (
 	"unsafe"
 )
 
-// FrameSize is what one frame takes of the pool's memory, in bytes: the
-// mempool's and the mbuf's headers, 128 bytes of head room, 2 048 of data.
-const FrameSize = 2432
+// What one frame takes of the pool's memory, in bytes: the mempool's and the
+// mbuf's headers, 128 bytes of head room, 2 048 of data. Without huge pages a
+// frame has a page for itself, because it must not cross one.
+const (
+	FrameSize       = 2432
+	FrameSizeNoHuge = 4096
+)
 
 // Mempool is a pool of mbufs with one data segment each.
 type Mempool struct {
@@ -35,7 +39,7 @@ func NewMempool(name string, n int) (*Mempool, error) {
 	const cache = 128
 	p := C.rte_pktmbuf_pool_create(c, C.uint(n), cache, 0, C.RTE_MBUF_DEFAULT_BUF_SIZE, C.int(C.rte_socket_id()))
 	if p == nil {
-		return nil, fmt.Errorf("make a pool of %d frames (%d MiB): %w", n, n*FrameSize>>20, rteError())
+		return nil, fmt.Errorf("make a pool of %d frames of %d bytes and more: %w", n, FrameSize, rteError())
 	}
 	return &Mempool{p: p, n: n}, nil
 }
