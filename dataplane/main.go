@@ -18,10 +18,8 @@ import (
 	"syscall"
 
 	"weir/services/config"
+	"weir/services/version"
 )
-
-// version is set by the build from the file VERSION.
-var version = "0.0.0-dev"
 
 // Exit codes.
 const (
@@ -43,7 +41,7 @@ func main() {
 		os.Exit(exitUsage)
 	}
 	if *show {
-		fmt.Println(version)
+		fmt.Println(version.Version)
 		return
 	}
 	level := slog.LevelInfo

@@ -14,6 +14,7 @@ import (
 	"weir/dataplane/packet"
 	"weir/services/api"
 	"weir/services/config"
+	"weir/services/version"
 )
 
 // run starts the dataplane and serves until ctx ends. When it returns, whatever
@@ -62,7 +63,7 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 		return fmt.Errorf("notify the service manager: %w", err)
 	}
-	log.Info("forwarding is ready", "node", file.Node, "version", version, "north", n.ports[packet.North].Device, "south", n.ports[packet.South].Device,
+	log.Info("forwarding is ready", "node", file.Node, "version", version.Version, "north", n.ports[packet.North].Device, "south", n.ports[packet.South].Device,
 		"layout", file.Dataplane.Layout.Mode, "workers", len(n.workers), "buffers", n.pool.Size(), "boot", fmt.Sprintf("%016x", n.boot))
 	<-inner.Done()
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)

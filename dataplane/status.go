@@ -9,6 +9,7 @@ import (
 	"weir/dataplane/neighbour"
 	"weir/dataplane/packet"
 	"weir/services/api"
+	"weir/services/version"
 )
 
 var sideNames = [packet.NumPorts]string{packet.North: "north", packet.South: "south"}
@@ -19,7 +20,7 @@ func (n *node) Status(context.Context, *api.DataplaneStatusRequest) (*api.Datapl
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s := &api.DataplaneStatus{
-		Version: version, BootId: n.boot, UptimeSeconds: time.Since(n.started).Seconds(),
+		Version: version.Version, BootId: n.boot, UptimeSeconds: time.Since(n.started).Seconds(),
 		Drops: map[string]uint64{}, Counters: map[string]uint64{},
 		BuffersCapacity: uint64(n.pool.Size()), BuffersFree: uint64(n.pool.Avail()),
 	}
