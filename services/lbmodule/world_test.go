@@ -83,7 +83,7 @@ func newWorld(t *testing.T) *world {
 		w.must(netns.Delete(serverNS), netns.Delete(nodeNS))
 	})
 	w.sh(serverNS, "ip link add eth0 type veth peer name p0 netns "+nodeNS)
-	w.sh(serverNS, "ip addr add "+serverAddr+"/24 dev eth0; ip link set eth0 up")
+	w.sh(serverNS, "ip link set eth0 addrgenmode none; ip addr add "+serverAddr+"/24 dev eth0; ip link set eth0 up")
 	w.sh(nodeNS, `ip link add br0 type bridge; ip link add fab type veth peer name p1
 		ip link set p0 master br0 up; ip link set p1 master br0 up; ip link set br0 up
 		ip addr add 10.9.0.1/24 dev fab; ip link set fab up`)
@@ -245,14 +245,14 @@ func (w *world) listen(serve func(net.Conn)) net.Listener {
 // dial connects as a client, through the fake node.
 func (w *world) dial(vip string) net.Conn {
 	w.t.Helper()
-	c, err := w.tryDial(vip)
+	c, err := w.tryDialFor(vip, 10000)
 	w.must(err)
 	w.t.Cleanup(func() { c.Close() })
 	w.must(c.SetDeadline(time.Now().Add(20 * time.Second)))
 	return c
 }
 
-func (w *world) tryDial(vip string) (net.Conn, error) {
-	d := netns.Dialer(nodeNS, net.Dialer{Timeout: 10 * time.Second})
+func (w *world) tryDialFor(vip string, ms int) (net.Conn, error) {
+	d := netns.Dialer(nodeNS, net.Dialer{Timeout: time.Duration(ms) * time.Millisecond})
 	return d(context.Background(), "tcp", netip.AddrPortFrom(netip.MustParseAddr(vip), 7000).String())
 }
