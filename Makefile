@@ -14,6 +14,11 @@ export LB_NODES ?= 3
 export SERVERS ?= 4
 
 LDFLAGS := -s -w -X weir/services/version.Version=$(VERSION)
+# A driver that registers itself from an object that nothing can name: see
+# dataplane/dpdk/drivers.c. The group is what that archive needs in turn.
+NET_VIRTIO := -Wl,--whole-archive -l:librte_net_virtio.a -Wl,--no-whole-archive -Wl,--start-group \
+	-l:librte_bus_pci.a -l:librte_bus_vdev.a -l:librte_ethdev.a -l:librte_net.a -l:librte_mbuf.a -l:librte_mempool.a -l:librte_ring.a \
+	-l:librte_pci.a -l:librte_eal.a -l:librte_telemetry.a -l:librte_kvargs.a -l:librte_meter.a -Wl,--end-group -lbsd -lmd -lnuma -lm
 TREE := ./dataplane/... ./services/... ./qemu/...
 
 # What a fresh Debian 12 lacks. Reasons: docs/dependencies.md.
@@ -42,7 +47,7 @@ have-deps:
 
 build: have-deps ## all programs into build/bin
 	@mkdir -p $(BIN)
-	go build -ldflags '$(LDFLAGS)' -o $(BIN)/dataplane ./dataplane
+	go build -ldflags '$(LDFLAGS) -extldflags "$(NET_VIRTIO)"' -o $(BIN)/dataplane ./dataplane
 	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./services/noded ./services/lbmodule ./services/weirctl ./qemu/weir-lab ./qemu/weir-test
 
 check: build ## the quick tests (under 3 minutes)

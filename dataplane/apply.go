@@ -77,6 +77,47 @@ func (n *node) neighboursChanged() {
 	}
 }
 
+// watchMachine takes up what changes without anybody saying so: a step of the
+// wall clock, addresses of the exception interfaces.
+func (n *node) watchMachine(ctx context.Context) {
+	tick := time.NewTicker(machineInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		n.mu.Lock()
+		if n.machineChanged() {
+			if err := n.rebuild(); err != nil {
+				n.log.Error("this machine's clock or addresses changed, but the configuration cannot be rebuilt", "error", err)
+			}
+		}
+		n.mu.Unlock()
+	}
+}
+
+const machineInterval = 5 * time.Second
+
+func (n *node) machineChanged() bool {
+	if n.wallNanos() != n.current.WallNanos {
+		return true
+	}
+	for side := range packet.NumPorts {
+		own, err := n.addresses(side)
+		if err != nil {
+			return false // the interface is gone, which ends the program
+		}
+		for _, a := range own {
+			if !slices.Contains(n.current.Addresses[side], a) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // rebuild makes a configuration from the desired state and what this machine
 // knows, and hands it to all threads. The caller holds mu, or is alone.
 func (n *node) rebuild() error {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -213,6 +214,21 @@ func TestTheProgramServesItsSocketUntilItIsStopped(t *testing.T) {
 	if tr.Endpoint != "web" || tr.Primary == tr.Secondary || tr.Ingress != nil || tr.Tracker != nil {
 		t.Errorf("trace %v", tr)
 	}
+
+	// An address that the node gets later is the kernel's too.
+	must(t, netns.Address(home, "exc-north", netip.MustParsePrefix("10.80.0.99/24")))
+	eventually(t, "the kernel is reached at its new address", func() bool {
+		reached := false
+		must(t, netns.Do(away, func() error {
+			c, err := net.DialTimeout("tcp", "10.80.0.99:1", time.Second)
+			reached = errors.Is(err, syscall.ECONNREFUSED)
+			if err == nil {
+				c.Close()
+			}
+			return nil
+		}))
+		return reached
+	})
 
 	idle(t, p)
 

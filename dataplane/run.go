@@ -74,8 +74,8 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	return nil
 }
 
-// follow keeps the neighbour table and watches over the exception interfaces
-// until ctx ends.
+// follow keeps the neighbour table, takes up changes of the machine and watches
+// over the exception interfaces until ctx ends.
 func (n *node) follow(ctx context.Context, fail context.CancelCauseFunc) (err error) {
 	var names [packet.NumPorts]string
 	for side, tap := range n.taps {
@@ -91,6 +91,7 @@ func (n *node) follow(ctx context.Context, fail context.CancelCauseFunc) (err er
 	if n.mirror, err = neighbour.New(names, n.neighboursChanged); err != nil {
 		return err
 	}
+	go n.watchMachine(ctx)
 	go func() {
 		if err := n.mirror.Run(ctx); err != nil {
 			fail(err)

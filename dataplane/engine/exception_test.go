@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"weir/dataplane/exception"
@@ -55,6 +57,40 @@ func TestTheKernelIsReachedThroughTheExceptionPathOnly(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A cable that is pulled must not stop the thread: the driver's queue fills up
+// with frames that nobody takes.
+func TestAPulledCableStopsNothing(t *testing.T) {
+	n := newNode(t)
+	n.start(t, Layout{})
+	answers := func() bool { return n.pings(t, 56, soon) }
+	eventually(t, "the kernel answers", answers)
+	down := func(down bool) {
+		must(t, netns.Do(home, func() error {
+			l, err := netlink.LinkByName("nic0")
+			if err != nil {
+				return err
+			}
+			if down {
+				return netlink.LinkSetDown(l)
+			}
+			return netlink.LinkSetUp(l)
+		}))
+	}
+	down(true)
+	c, err := net.Dial("udp", farAddress.Addr().String()+":9")
+	must(t, err)
+	defer c.Close()
+	from := n.tap.Counters().FromKernel.Load()
+	eventually(t, "more frames went out than the queue holds", func() bool {
+		for range 64 {
+			c.Write(make([]byte, 100)) // what is refused is tried again
+		}
+		return n.tap.Counters().FromKernel.Load()-from > 5000
+	})
+	down(false)
+	eventually(t, "the kernel answers again", answers)
 }
 
 func TestATapIsHeldByOneProcess(t *testing.T) {
