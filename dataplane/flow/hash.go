@@ -6,9 +6,13 @@ import "math/bits"
 // or one server. Every use (table, steering, ring, ranking) has its own seed.
 type Seed [2]uint64
 
+// Hash is s.Hash.
+func Hash(k *Key, s Seed) uint64 { return s.Hash(k) }
+
 // Hash mixes a key with two multiplications per pair of words (the wyhash
-// construction): under a nanosecond, and unpredictable without the seed.
-func Hash(k *Key, s Seed) uint64 {
+// construction): about a nanosecond, and unpredictable without the seed. The
+// seed comes by pointer because Go copies arrays through memory.
+func (s *Seed) Hash(k *Key) uint64 {
 	w := k.Words()
 	a := mix(w[0]^w[2]^s[0], w[1]^bits.RotateLeft64(w[3], 32)^s[1])
 	b := mix(w[3]^s[1]^0x9e3779b97f4a7c15, w[4]^bits.RotateLeft64(w[0], 17)^s[0])
