@@ -143,6 +143,23 @@ func (w *Workload) Start(host *Host, after time.Duration, plan Plan) *Flow {
 	return f
 }
 
+// StartAfter opens a connection on the tuple of an ended one as soon as the
+// client's stack has let go of it.
+func (w *Workload) StartAfter(host *Host, old *Flow, plan Plan) {
+	w.open++ // the workload is not finished in between
+	var try func()
+	try = func() {
+		switch tcp.EndpointState(old.client.ep.State()) {
+		case tcp.StateClose, tcp.StateError:
+			w.open--
+			w.Start(host, 0, plan)
+		default:
+			w.sim.After(time.Second, try)
+		}
+	}
+	w.sim.After(time.Second, try)
+}
+
 // Unfinished describes the first connections that are neither done nor failed.
 func (w *Workload) Unfinished() string {
 	var b strings.Builder

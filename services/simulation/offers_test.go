@@ -36,7 +36,9 @@ func TestRejectedByAllServersAClientIsResetAfterExactlyAsManyOffersAsItsTTL(t *t
 				if f.Done || f.Err == nil || !strings.Contains(f.Err.Error(), "reset") {
 					t.Errorf("%v ended with %v, want a reset", f, f.Err)
 				}
-				if n := offers[f.Client.Port()]; n != ttl {
+				// When resets are lost for longer than anybody remembers the
+				// refusal, a repeated packet begins another round.
+				if n := offers[f.Client.Port()]; n != ttl && (weather.options.Weather == nil || n%ttl != 0) {
 					t.Errorf("%v was offered %d times, want %d", f, n, ttl)
 				}
 			}
@@ -59,7 +61,7 @@ func TestAServerWhoseAnswersComeTooLateNeverSharesAConnection(t *testing.T) {
 	slow := c.Servers[0]
 	slow.port.Out = append(slow.port.Out, func(k Packet, next func(Packet)) {
 		if kind, ok := Classify(k.Frame, isVIP); ok && strings.HasPrefix(kind.Name, "tracker") {
-			k.Delay += time.Duration(r.Int64N(int64(4 * time.Second)))
+			k.Delay += time.Second + time.Duration(r.Int64N(int64(2*time.Second)))
 		}
 		next(k)
 	})

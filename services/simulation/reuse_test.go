@@ -30,10 +30,9 @@ func TestAPortThatIsReusedReachesANewIncarnation(t *testing.T) {
 	for _, weather := range []struct {
 		name    string
 		options Options
-		pause   time.Duration // until the client's stack has surely let go of the port
 	}{
-		{"in fine weather", Options{Nodes: 3, Servers: 3}, 5 * time.Second},
-		{"in a storm", Options{Nodes: 3, Servers: 3, Weather: storm}, 40 * time.Second},
+		{"in fine weather", Options{Nodes: 3, Servers: 3}},
+		{"in a storm", Options{Nodes: 3, Servers: 3, Weather: storm}},
 	} {
 		t.Run(weather.name, func(t *testing.T) {
 			c := newCluster(t, 32, weather.options)
@@ -46,7 +45,7 @@ func TestAPortThatIsReusedReachesANewIncarnation(t *testing.T) {
 				plan.Then = func(f *Flow) {
 					servers[tuple(i)][f.Server] = true
 					if life++; life < lives {
-						c.Load.Start(c.Client, weather.pause, plan)
+						c.Load.StartAfter(c.Client, f, plan)
 					}
 				}
 				c.Load.Start(c.Client, time.Duration(i)*10*time.Millisecond, plan)

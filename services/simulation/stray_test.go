@@ -1,12 +1,14 @@
 package simulation
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 
 	"weir/dataplane/flow"
+	"weir/dataplane/wire"
 )
 
 func TestAPacketAtAServerThatDoesNotOwnItsFlowNeverReachesTheKernel(t *testing.T) {
@@ -54,20 +56,37 @@ func TestAPacketAtAServerThatDoesNotOwnItsFlowNeverReachesTheKernel(t *testing.T
 	t.Logf("%d packets at servers that do not own their flow, answered %d times", copied, notHere)
 }
 
-func TestAFlowThatItsServerHasForgottenEndsWithAReset(t *testing.T) {
-	c := newCluster(t, 62, Options{Nodes: 3, Servers: 2})
-	for i := range 20 {
+func TestAFlowThatItsServerHasForgottenEndsWithAResetWhateverMessageIsLost(t *testing.T) {
+	c := newCluster(t, 62, Options{Nodes: 3, Servers: 2, Script: true})
+	faults := []Fault{{}}
+	for _, kind := range []string{trackerKind(wire.MsgNotHere), trackerKind(wire.MsgGone), trackerKind(wire.MsgQuery), trackerKind(wire.MsgUnknown), "tcp down RST"} {
+		faults = append(faults, faultsOf(kind)...)
+	}
+	const roles = 3
+	for i := range len(faults) * roles {
 		tu := tuple(i)
+		c.Script.Set(tu, faults[i/roles])
 		f := c.Load.Start(c.Client, time.Duration(i)*time.Millisecond, Plan{Client: tu.Client, VIP: tu.VIP, Up: 2000, Down: 2000, Idle: 3 * time.Second, MayFail: true})
 		c.Sim.After(2*time.Second, func() {
 			k := flow.MakeKey(tu.Client, tu.VIP, protoTCP)
 			c.Servers[f.Server-1].path.Delete(&k)
 		})
 	}
-	run(t, c, time.Minute)
-	for _, f := range c.Load.Flows {
-		if f.Done || f.Ended > 5*time.Second {
-			t.Errorf("%v ended after %v with %v, want a reset at once", f, f.Ended, f.Err)
+	run(t, c, 10*time.Minute)
+	struck := map[string]int{}
+	for i, f := range c.Load.Flows {
+		fault := faults[i/roles]
+		struck[fault.Kind] += c.Script.Struck(tuple(i))
+		if f.Done || !strings.Contains(f.Err.Error(), "reset") {
+			t.Errorf("%v (%v) ended with %v, want a reset", f, fault, f.Err)
+		}
+		if fault == (Fault{}) && f.Ended > 4*time.Second {
+			t.Errorf("%v, without a fault, ended after %v only", f, f.Ended)
+		}
+	}
+	for kind, n := range struck {
+		if n == 0 && kind != "" {
+			t.Errorf("no fault met a frame %q", kind)
 		}
 	}
 	for _, n := range c.Nodes {
@@ -77,4 +96,36 @@ func TestAFlowThatItsServerHasForgottenEndsWithAReset(t *testing.T) {
 			}
 		}
 	}
+	t.Logf("%d flows, %v of virtual time, faults %v", len(c.Load.Flows), c.Sim.Elapsed(), struck)
+}
+
+func TestAConnectionThatEveryServerRefusesEndsWithAResetWhateverMessageIsLost(t *testing.T) {
+	c := newCluster(t, 63, Options{Nodes: 3, Servers: 3, Script: true, Endpoint: ", offers: 3"})
+	for _, s := range c.Servers {
+		s.Reject = func(int64, *flow.Key) uint8 { return wire.RejectCPU }
+	}
+	var faults []Fault
+	for _, msg := range []uint8{wire.MsgQuery, wire.MsgChoice, wire.MsgOffer, wire.MsgReject, wire.MsgRejected, wire.MsgRefused} {
+		faults = append(faults, faultsOf(trackerKind(msg))...)
+	}
+	faults = append(faults, faultsOf("tcp down RST")...)
+	const roles = 3
+	for i := range len(faults) * roles {
+		c.Script.Set(tuple(i), faults[i/roles])
+		c.Load.Start(c.Client, time.Duration(i)*time.Millisecond, Plan{Client: tuple(i).Client, VIP: tuple(i).VIP, Up: 2000, Down: 2000, MayFail: true})
+	}
+	run(t, c, 10*time.Minute)
+	struck := map[string]int{}
+	for i, f := range c.Load.Flows {
+		struck[faults[i/roles].Kind] += c.Script.Struck(tuple(i))
+		if f.Done || !strings.Contains(f.Err.Error(), "reset") {
+			t.Errorf("%v (%v) ended with %v, want a reset", f, faults[i/roles], f.Err)
+		}
+	}
+	for kind, n := range struck {
+		if n == 0 {
+			t.Errorf("no fault met a frame %q", kind)
+		}
+	}
+	t.Logf("%d flows, %v of virtual time, faults %v", len(c.Load.Flows), c.Sim.Elapsed(), struck)
 }
