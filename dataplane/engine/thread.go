@@ -107,6 +107,9 @@ func (t *thread) main(ready chan<- error) {
 	t.loop()
 }
 
+// tickAfterFrames is when timers are looked at after a burst, in ns.
+const tickAfterFrames = 1e6
+
 func (t *thread) loop() {
 	now := Now()
 	idleSince, next, sleep := now, now, int64(firstSleep)
@@ -118,6 +121,7 @@ func (t *thread) loop() {
 			t.counts.add(Packets, uint64(n))
 			t.counts.add(BusyNanos, uint64(then-now))
 			idleSince, sleep = then, firstSleep
+			next = min(next, then+tickAfterFrames) // they may have set timers
 		}
 		if then >= next {
 			next = t.body.tick(then)

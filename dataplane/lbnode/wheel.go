@@ -89,3 +89,19 @@ func (w *wheel) expire(now int64) (uint32, bool) {
 		}
 	}
 }
+
+// nextDue is when expire may have something at the earliest, in ns: the first slot
+// in use within the next 100 ms, or the end of those. Slots of far timers that
+// share it make it too early, never too late.
+func (w *wheel) nextDue(now int64) int64 {
+	const ahead = 100
+	last := now / wheelTick
+	if w.count > 0 {
+		for t := last + 1; t <= last+ahead; t++ {
+			if w.slots[t%wheelSlots] != none {
+				return t * wheelTick
+			}
+		}
+	}
+	return (last + ahead) * wheelTick
+}

@@ -34,7 +34,11 @@ func TestWheelFiresEveryTimerOnceAndNeverEarly(t *testing.T) {
 				}
 				delete(due, i)
 			}
+			next := w.nextDue(now)
 			for i, at := range due {
+				if at > now && at+wheelTick <= next {
+					t.Fatalf("at %d timer %d is due at %d, the wheel says %d", now, i, at, next)
+				}
 				if at <= now-wheelTick {
 					t.Fatalf("timer %d due at %d did not fire by %d", i, at, now)
 				}

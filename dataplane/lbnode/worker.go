@@ -124,10 +124,7 @@ func (w *Worker) Tick(now int64) (next int64) {
 		w.onPendingTimer(i)
 		w.drainLocal()
 	}
-	if w.halfTimers.count+w.pendingTimers.count == 0 {
-		return now + 100*wheelTick
-	}
-	return now + wheelTick
+	return min(w.halfTimers.nextDue(now), w.pendingTimers.nextDue(now))
 }
 
 // Counters are the worker's; others read them with Load.
