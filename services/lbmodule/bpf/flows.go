@@ -1,7 +1,6 @@
 package bpf
 
 import (
-	"errors"
 	"fmt"
 	"unsafe"
 
@@ -20,6 +19,10 @@ type Flows struct {
 	keys   [][flow.KeySize]byte
 	values [][flowSize]byte
 }
+
+// minBatch is more than one bucket of the kernel's hash map ever holds; a
+// bucket comes whole or not at all.
+const minBatch = 256
 
 // Get reads one flow.
 func (f *Flows) Get(k *flow.Key) (agent.Flow, bool) {
@@ -52,7 +55,7 @@ func (f *Flows) Walk(n int, visit func(k *flow.Key, v *agent.Flow)) (end bool) {
 	if f.cursor == nil {
 		f.cursor = new(ebpf.MapBatchCursor)
 	}
-	n = min(n, int(f.m.MaxEntries()))
+	n = max(min(n, int(f.m.MaxEntries())), minBatch)
 	if len(f.keys) < n {
 		f.keys, f.values = make([][flow.KeySize]byte, n), make([][flowSize]byte, n)
 	}
@@ -66,9 +69,8 @@ func (f *Flows) Walk(n int, visit func(k *flow.Key, v *agent.Flow)) (end bool) {
 	if err == nil {
 		return false
 	}
-	// The end (ErrKeyNotExist), or a bucket that did not fit: begin anew.
-	f.cursor = nil
-	return !errors.Is(err, ebpf.ErrNotSupported) || got == 0
+	f.cursor = nil // the end is an error too: ErrKeyNotExist
+	return true
 }
 
 func bytesOf(v *agent.Flow) []byte {

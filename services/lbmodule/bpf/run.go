@@ -1,10 +1,12 @@
 package bpf
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/cilium/ebpf"
 
+	"weir/dataplane/packet"
 	"weir/services/lbmodule/agent"
 )
 
@@ -17,12 +19,23 @@ const (
 	Redirect Verdict = 7 // Ingress: to the kernel through weir0; Egress: to the fabric
 )
 
-// Sizes of frames that can be run: the kernel wants an Ethernet header, and
-// leaves room for what a program adds.
-const (
-	minFrame = 14
-	growth   = 256
-)
+// growth is room for what a program adds, in bytes.
+const growth = 256
+
+// runnable reports whether the kernel takes a frame for a run: it wants whole
+// network headers, which programs pass on untouched if they are not there.
+func runnable(frame []byte) bool {
+	if len(frame) < packet.EthernetSize {
+		return false
+	}
+	switch binary.BigEndian.Uint16(frame[12:]) {
+	case packet.EtherTypeIPv4:
+		return len(frame) >= packet.EthernetSize+packet.IPv4Size
+	case packet.EtherTypeIPv6:
+		return len(frame) >= packet.EthernetSize+packet.IPv6Size
+	}
+	return true
+}
 
 // Ingress runs the program of the fabric interface on an Ethernet frame, in
 // the real kernel but on no interface: this is how the simulation drives what
@@ -49,8 +62,8 @@ func MarkInject(frame []byte, kind agent.InjectKind) {
 func (d *Data) SetClock(now int64) error { return d.objs.WeirClock.Put(uint32(0), uint64(now)) }
 
 func run(p *ebpf.Program, frame []byte) (Verdict, []byte, error) {
-	if len(frame) < minFrame {
-		return Drop, nil, nil
+	if !runnable(frame) {
+		return Pass, frame, nil
 	}
 	out := make([]byte, len(frame)+growth)
 	o := ebpf.RunOptions{Data: frame, DataOut: out, Repeat: 1}
