@@ -164,6 +164,20 @@ func (c *Cluster) Configure() error {
 	return nil
 }
 
+// Kill stops a node, and lets router and cluster know at once.
+func (c *Cluster) Kill(node int) error {
+	c.Nodes[node].kill()
+	c.config.Nodes[node].Healthy = false
+	var hops []MAC
+	for i := range c.config.Nodes {
+		if c.config.Nodes[i].Healthy {
+			hops = append(hops, nodeMAC(0, i+1))
+		}
+	}
+	c.Router.SetNextHops(hops)
+	return c.Configure()
+}
+
 // Close ends everything that outlives a run: goroutines, tables, eBPF objects.
 func (c *Cluster) Close() {
 	if c.Client != nil {

@@ -113,14 +113,15 @@ func (f *Flow) Abort() {
 type Workload struct {
 	Flows []*Flow
 
-	sim  *Sim
-	live map[Tuple]*Flow // the newest of each tuple
-	open int             // not yet done or failed
+	sim   *Sim
+	live  map[Tuple]*Flow // the newest of each tuple
+	mixed map[Tuple]bool  // carries segments of more than one connection
+	open  int             // not yet done or failed
 }
 
 // NewWorkload makes an empty workload.
 func NewWorkload(sim *Sim) *Workload {
-	return &Workload{sim: sim, live: map[Tuple]*Flow{}}
+	return &Workload{sim: sim, live: map[Tuple]*Flow{}, mixed: map[Tuple]bool{}}
 }
 
 // Open reports how many connections are neither done nor failed.
@@ -135,7 +136,11 @@ func (w *Workload) Start(host *Host, after time.Duration, plan Plan) *Flow {
 	w.Flows = append(w.Flows, f)
 	w.open++
 	w.sim.After(after, func() {
-		w.live[Tuple{plan.Client, plan.VIP}] = f
+		t := Tuple{plan.Client, plan.VIP}
+		if w.live[t] != nil {
+			w.mixed[t] = true
+		}
+		w.live[t] = f
 		f.Began = w.sim.Elapsed()
 		f.client = newClient(host, f)
 		host.rest()

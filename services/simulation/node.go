@@ -73,8 +73,8 @@ func (n *Node) SetConfig(c *lbnode.Config) {
 	n.steering = lbnode.NewSteering(c, len(n.Workers))
 }
 
-// Kill stops the node for good: it neither receives nor sends nor remembers.
-func (n *Node) Kill() {
+// kill stops the node for good: it neither receives nor sends.
+func (n *Node) kill() {
 	n.down = true
 	if n.timer != nil {
 		n.timer.Stop()

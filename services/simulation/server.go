@@ -29,7 +29,9 @@ type Server struct {
 	// the agent not counted, by connection.
 	Delivered map[Tuple]int
 
+	sent    map[Tuple]*numbers
 	sim     *Sim
+	load    *Workload
 	rand    *rand.Rand
 	number  uint16
 	address netip.Addr
@@ -52,8 +54,8 @@ const serverMTU = fabricMTU - 28
 // NewServer makes a server of the cluster and attaches it to the fabric. It
 // owns the public addresses, as servers do.
 func NewServer(c *Cluster, member *config.Server) (*Server, error) {
-	s := &Server{ID: member.ID, sim: c.Sim, rand: c.Sim.Rand("agent " + member.ID), number: member.Number, address: member.Address,
-		macs: map[netip.Addr]MAC{}, Delivered: map[Tuple]int{}}
+	s := &Server{ID: member.ID, sim: c.Sim, load: c.Load, rand: c.Sim.Rand("agent " + member.ID), number: member.Number, address: member.Address,
+		macs: map[netip.Addr]MAC{}, Delivered: map[Tuple]int{}, sent: map[Tuple]*numbers{}}
 	var err error
 	if s.Host, err = NewHost(c.Sim, member.ID, serverMTU, VIP4, VIP6); err != nil {
 		return nil, err
@@ -62,7 +64,7 @@ func NewServer(c *Cluster, member *config.Server) (*Server, error) {
 		s.Host.Close()
 		return nil, fmt.Errorf("server %s: %w", s.ID, err)
 	}
-	s.Host.Output = s.path.fromKernel
+	s.Host.Output = s.output
 	s.port = c.Fabric.Attach(s.ID, serverMAC(int(member.Number)), s.path.fromFabric)
 	return s, nil
 }
@@ -123,8 +125,19 @@ func (s *Server) datagram(frame []byte) {
 func (s *Server) deliver(ip []byte) {
 	if d, ok := parseIP(ip); ok {
 		s.Delivered[Tuple{d.Src, d.Dst}]++
+		if d.Proto == protoTCP {
+			s.checkReceived(d)
+		}
 	}
 	s.Host.Input(ip)
+}
+
+// output takes what the stack sends: all of it leaves by the module's interface.
+func (s *Server) output(ip []byte) {
+	if d, ok := parseIP(ip); ok && d.Proto == protoTCP {
+		s.sentBy(d)
+	}
+	s.path.fromKernel(ip)
 }
 
 // transmit sends an IP packet over the fabric.

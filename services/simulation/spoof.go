@@ -39,5 +39,6 @@ func (s Segment) packet() []byte {
 // Spoof sends a segment towards the public address as a stranger on the
 // client's segment would, in the client's name.
 func (c *Cluster) Spoof(s Segment) {
+	c.Load.mixed[s.Tuple] = true
 	c.stranger.Send(ethernet(c.Router.Access.MAC, c.stranger.MAC, s.packet()))
 }
