@@ -51,14 +51,14 @@ func TestProgramsThatCannotWorkSayWhyInOneLine(t *testing.T) {
 		{"lbmodule without a configuration", "lbmodule", srv.Namespace, filepath.Join(dir, "none.yaml"), 0, []string{"none.yaml"}},
 		{"dataplane without root", "dataplane", node.Namespace, nodeYAML, 65534, []string{"root"}},
 		{"lbmodule without root", "lbmodule", srv.Namespace, moduleYAML, 65534, []string{"root"}},
-		{"dataplane with an absent interface", "dataplane", node.Namespace, edited("absent.yaml", nodeYAML, "af_packet:north0", "af_packet:north9"), 0, []string{"north9"}},
-		{"lbmodule with an absent interface", "lbmodule", srv.Namespace, edited("absent2.yaml", moduleYAML, "uplink: eth0", "uplink: eth9"), 0, []string{"eth9"}},
-		{"a second dataplane", "dataplane", node.Namespace, nodeYAML, 0, []string{"already"}},
-		{"a second noded", "noded", node.Namespace, nodeYAML, 0, []string{"already"}},
-		{"a second lbmodule", "lbmodule", srv.Namespace, moduleYAML, 0, []string{"already"}},
+		{"dataplane with an absent interface", "dataplane", node.Namespace, withRunDir(t, edited("absent.yaml", nodeYAML, "af_packet:north0", "af_packet:north9"), dir), 0, []string{"north9"}},
+		{"lbmodule with an absent interface", "lbmodule", srv.Namespace, withRunDir(t, edited("absent2.yaml", moduleYAML, "uplink: eth0", "uplink: eth9"), dir), 0, []string{"eth9"}},
+		{"a second dataplane", "dataplane", node.Namespace, nodeYAML, 0, []string{"another", "stop it"}},
+		{"a second noded", "noded", node.Namespace, nodeYAML, 0, []string{"another", "stop it"}},
+		{"a second lbmodule", "lbmodule", srv.Namespace, moduleYAML, 0, []string{"another", "stop it"}},
 		{"dataplane with more memory than there are huge pages", "dataplane", node.Namespace,
 			withRunDir(t, edited("memory.yaml", nodeYAML, "memory: 64MiB", "memory: 64GiB"), dir), 0, []string{"huge"}},
-		{"noded with a taken metrics port", "noded", node.Namespace, withRunDir(t, edited("port.yaml", nodeYAML, "metrics:", "metrics:"), dir), 0, []string{"9100"}},
+		{"noded with a taken metrics port", "noded", node.Namespace, withRunDir(t, edited("port.yaml", nodeYAML, "idle: adaptive", "idle: poll"), dir), 0, []string{"9100"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -92,7 +92,7 @@ func TestProgramsThatCannotWorkSayWhyInOneLine(t *testing.T) {
 	eventually(t, 20*time.Second, allServed)
 }
 
-// withRunDir gives a node.yaml a run directory of its own, so that its sockets
+// withRunDir gives a configuration a run directory of its own, so that its sockets
 // are free.
 func withRunDir(t *testing.T, path, dir string) string {
 	t.Helper()
