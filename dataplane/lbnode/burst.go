@@ -14,6 +14,8 @@ type burstScratch struct {
 	hashes [flow.MaxBurst]uint64
 	found  [flow.MaxBurst]uint32
 	which  [flow.MaxBurst]uint8 // place in the burst
+
+	egressed uint64 // packets sent north so far: counted once per burst, the counter's store being a slow one
 }
 
 // Burst handles up to flow.MaxBurst frames at time now (monotonic, ns) and sets
@@ -38,7 +40,7 @@ func (w *Worker) Burst(now int64, bufs []packet.Buf) {
 			w.count.add(dropOf(st), 1)
 			continue
 		}
-		s.hashes[n] = flow.Hash(&s.keys[n], w.seed)
+		s.hashes[n] = w.seed.Hash(&s.keys[n])
 		if s.keys[n].Proto != packet.ProtoTCP || frame[l4+13]&packet.SYN != 0 {
 			w.northSlow(b, &s.keys[n], s.hashes[n])
 			continue
@@ -49,6 +51,10 @@ func (w *Worker) Burst(now int64, bufs []packet.Buf) {
 	if n > 0 {
 		w.mapped.LookupBurst(s.keys[:n], s.hashes[:n], s.found[:n])
 		w.forward(bufs, n)
+	}
+	if s.egressed > 0 {
+		w.count.add(EgressForwarded, s.egressed)
+		s.egressed = 0
 	}
 	if len(w.local) > 0 {
 		w.drainLocal()

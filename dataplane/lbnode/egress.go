@@ -33,7 +33,9 @@ func (w *Worker) egress(b *packet.Buf) {
 		return
 	}
 	w.toRouter(b, &k)
-	w.count.add(EgressForwarded, 1)
+	if b.Verdict == packet.Send {
+		w.burst.egressed++
+	}
 }
 
 // toRouter addresses a bare frame to a router, chosen by flow, and sends it
