@@ -103,3 +103,24 @@ func TestTheCostOfAConnectionIsLearnedBesideOtherLoad(t *testing.T) {
 		t.Errorf("one connection costs %.5f of a second, want 0.0005", cost)
 	}
 }
+
+func TestOtherLoadThatBeganBeforeTheConnectionsIsNotTheirCost(t *testing.T) {
+	var r Rate
+	rng := rand.New(rand.NewPCG(7, 8))
+	var total, cost float64
+	for i := range int64(60) {
+		n, used := 0, 0.0
+		if i >= 15 { // idle before
+			used = 95e6 + rng.NormFloat64()*1e6
+		}
+		if i >= 20 {
+			n = 5 + rng.IntN(5)
+		}
+		total += used
+		_, cost = r.Add(i*100e6, total, 1e9, n)
+	}
+	// Seven connections between two samples must not project another step.
+	if cost*7 > 0.01 {
+		t.Errorf("one connection seems to cost %.5f of a second", cost)
+	}
+}

@@ -41,26 +41,32 @@ func (r *Rate) Add(now int64, total, capacity float64, accepted int) (utilizatio
 	return (total - first.total) / span, max(r.fit.slope(), 0) / span
 }
 
-// fit is a least-squares line through (accepted connections, amount used) of
-// recent intervals; its slope is the cost of a connection, whatever else the
-// server does.
-type fit struct{ n, x, y, xx, xy float64 }
+// fit learns the cost of a connection: how much more is used in an interval
+// that accepted more than the one before it (least squares over both
+// differences). Whatever else the server does, and when it began to, does not
+// count: other load that starts or stops together with connections is one
+// difference among many.
+type fit struct {
+	x, y   float64 // of the last interval
+	begun  bool
+	xx, xy float64 // of the differences
+}
 
 // decay forgets an interval's weight to a third within 50 intervals.
 const decay = 0.98
 
 func (f *fit) add(x, y float64) {
-	f.n = f.n*decay + 1
-	f.x = f.x*decay + x
-	f.y = f.y*decay + y
-	f.xx = f.xx*decay + x*x
-	f.xy = f.xy*decay + x*y
+	if f.begun {
+		dx, dy := x-f.x, y-f.y
+		f.xx = f.xx*decay + dx*dx
+		f.xy = f.xy*decay + dx*dy
+	}
+	f.x, f.y, f.begun = x, y, true
 }
 
 func (f *fit) slope() float64 {
-	d := f.n*f.xx - f.x*f.x
-	if d < 1 {
+	if f.xx < 1 {
 		return 0 // the number of connections hardly varied: nothing to learn from
 	}
-	return (f.n*f.xy - f.x*f.y) / d
+	return f.xy / f.xx
 }
