@@ -17,6 +17,7 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"weir/services/config"
 	"weir/services/lbmodule/admission"
 	"weir/services/lbmodule/agent"
 	"weir/services/lbmodule/bpf"
@@ -28,8 +29,8 @@ import (
 // module is the running program.
 type module struct {
 	log      *slog.Logger
-	path     string // of the module file
-	settings *settings
+	file     *config.Module
+	settings *settings // in force; the loop changes it
 	boot     uint64
 	data     *bpf.Data
 	core     *agent.Core
@@ -55,7 +56,7 @@ func run(ctx context.Context, log *slog.Logger, path string) (err error) {
 		return fmt.Errorf("root is needed to load eBPF programs; run lbmodule as root")
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	m := &module{log: log, path: path, settings: s, ctx: ctx, boot: randomBoot()}
+	m := &module{log: log, file: s.file, settings: s, ctx: ctx, boot: randomBoot()}
 	defer m.close()
 	defer cancel()
 	lock, err := lockRunDir(s.file.RunDir)

@@ -20,15 +20,15 @@ func (m *module) watch() {
 	defer signal.Stop(hup)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	last := stamp(m.settings.file.ClusterFile)
+	last := stamp(m.file.ClusterFile)
 	for {
 		select {
 		case <-m.ctx.Done():
 			return
 		case <-hup:
-			last = stamp(m.settings.file.ClusterFile)
+			last = stamp(m.file.ClusterFile)
 		case <-tick.C:
-			now := stamp(m.settings.file.ClusterFile)
+			now := stamp(m.file.ClusterFile)
 			if now == last {
 				continue
 			}
@@ -58,11 +58,11 @@ func stamp(path string) string {
 // reload takes up nodes, endpoints, addresses and thresholds. The server's own
 // address and the cluster's key change with a restart, which costs nothing.
 func (m *module) reload() error {
-	cluster, err := config.LoadCluster(m.settings.file.ClusterFile)
+	cluster, err := config.LoadCluster(m.file.ClusterFile)
 	if err != nil {
 		return err
 	}
-	s, err := join(m.settings.file, cluster)
+	s, err := join(m.file, cluster)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (m *module) reload() error {
 
 // drainMark is a file that lives as long as the machine is up: a restarted
 // agent goes on draining.
-func (m *module) drainMark() string { return filepath.Join(m.settings.file.RunDir, "draining") }
+func (m *module) drainMark() string { return filepath.Join(m.file.RunDir, "draining") }
 
 func (m *module) drainMarked() bool {
 	_, err := os.Stat(m.drainMark())

@@ -62,6 +62,17 @@ type packetSocket struct {
 	mac  [6]byte // of weir0
 }
 
+// handshakesOnly lets the heads of frames pass but for UDP over IPv4: on
+// kernels that need it, tunnel packets of IPv6 connections bounce on weir1.
+var handshakesOnly = []unix.SockFilter{
+	{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 12},
+	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.ETH_P_IP, Jf: 3},
+	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 14 + 9},
+	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.IPPROTO_UDP, Jf: 1},
+	{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+	{Code: unix.BPF_RET | unix.BPF_K, K: frameSize},
+}
+
 // openPacket opens a raw socket on weir1 that sees what weir0 sent, and not what it sends itself.
 func openPacket(index int, mac [6]byte) (*packetSocket, error) {
 	all := uint16(unix.ETH_P_ALL)<<8 | uint16(unix.ETH_P_ALL)>>8
@@ -70,7 +81,10 @@ func openPacket(index int, mac [6]byte) (*packetSocket, error) {
 		return nil, fmt.Errorf("open a packet socket: %w", err)
 	}
 	p := &packetSocket{file: os.NewFile(uintptr(fd), "packet"), to: unix.SockaddrLinklayer{Protocol: all, Ifindex: index}, mac: mac}
-	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
+	prog := unix.SockFprog{Len: uint16(len(handshakesOnly)), Filter: &handshakesOnly[0]}
+	err = errors.Join(unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1),
+		unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog))
+	if err != nil {
 		p.file.Close()
 		return nil, fmt.Errorf("set up the packet socket: %w", err)
 	}
