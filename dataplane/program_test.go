@@ -38,8 +38,8 @@ dataplane:
   held: 256
 `
 
-// wire lays the node's two cables and makes its exception interfaces.
-func wire(t *testing.T) {
+// cable lays the node's two cables and makes its exception interfaces.
+func cable(t *testing.T) {
 	t.Helper()
 	for i, side := range []string{"north", "south"} {
 		nic, tap := side+"0", "exc-"+side
@@ -168,7 +168,7 @@ func state() *api.DesiredState {
 }
 
 func TestTheProgramServesItsSocketUntilItIsStopped(t *testing.T) {
-	wire(t)
+	cable(t)
 	dir := t.TempDir()
 	p := launch(t, dir)
 
@@ -278,7 +278,7 @@ func ticks(t *testing.T, pid int) (sum int) {
 }
 
 func TestACrashLeavesNothingThatStopsTheNextStart(t *testing.T) {
-	wire(t)
+	cable(t)
 	dir := t.TempDir()
 	p := launch(t, dir)
 	boot := p.status(t).BootId
@@ -294,7 +294,7 @@ func TestACrashLeavesNothingThatStopsTheNextStart(t *testing.T) {
 }
 
 func TestWhatIsMissingIsNamedInOneLine(t *testing.T) {
-	wire(t)
+	cable(t)
 	edit := func(old, new string) string { return strings.Replace(nodeFile, old, new, 1) }
 	for _, c := range []struct {
 		config, want string
@@ -313,7 +313,7 @@ func TestWhatIsMissingIsNamedInOneLine(t *testing.T) {
 }
 
 func TestASocketOfAnotherProgramIsLeftAlone(t *testing.T) {
-	wire(t)
+	cable(t)
 	dir := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(dir, "run"), 0o755))
 	l, err := net.Listen("unix", filepath.Join(dir, "run/dataplane.sock"))

@@ -8,6 +8,7 @@ import (
 	"weir/dataplane/lbnode"
 	"weir/dataplane/neighbour"
 	"weir/dataplane/packet"
+	"weir/dataplane/wire"
 	"weir/services/api"
 	"weir/services/version"
 )
@@ -29,6 +30,7 @@ func (n *node) Status(context.Context, *api.DataplaneStatusRequest) (*api.Datapl
 	}
 	threads := n.engine.Stats()
 	n.addCounters(s)
+	n.addMessages(s)
 	addThreads(s, threads)
 	if err := n.addPorts(s, threads); err != nil {
 		return nil, err
@@ -56,6 +58,19 @@ func (n *node) addCounters(s *api.DataplaneStatus) {
 		for _, counters := range all {
 			to[c.String()] += counters.Load(c)
 		}
+	}
+}
+
+// addMessages sums the workers' tracker messages by type.
+func (n *node) addMessages(s *api.DataplaneStatus) {
+	for kind := uint8(1); kind < wire.NumMsgs; kind++ {
+		var in, out uint64
+		for _, w := range n.workers {
+			i, o := w.Messages().Load(kind)
+			in, out = in+i, out+o
+		}
+		s.Messages = append(s.Messages, &api.MessageCount{Type: wire.MsgNames[kind], Direction: "in", Count: in},
+			&api.MessageCount{Type: wire.MsgNames[kind], Direction: "out", Count: out})
 	}
 }
 

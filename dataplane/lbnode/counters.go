@@ -1,6 +1,10 @@
 package lbnode
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"weir/dataplane/wire"
+)
 
 // Counter names one thing that a worker counts. A worker's counters are its
 // own; others read them with Load.
@@ -27,8 +31,6 @@ const (
 	MappingsPurged
 	FlowsEvicted
 	ResetsSent
-	MessagesIn
-	MessagesOut
 	ToKernel
 
 	// Why something was dropped (S-84). The first one marks where they begin.
@@ -94,8 +96,6 @@ var counterNames = [numCounters]string{
 	MappingsPurged:        "mappings_purged",
 	FlowsEvicted:          "flows_evicted",
 	ResetsSent:            "resets_sent",
-	MessagesIn:            "messages_in",
-	MessagesOut:           "messages_out",
 	ToKernel:              "to_kernel",
 
 	DropMalformed:        "malformed",
@@ -155,3 +155,15 @@ func (c *Counters) add(which Counter, n uint64) {
 
 // Load reads a counter from any goroutine.
 func (c *Counters) Load(which Counter) uint64 { return atomic.LoadUint64(&c[which]) }
+
+// MessageCounters count tracker messages by type, apart from those that stay
+// inside the worker. Only the worker writes them.
+type MessageCounters struct{ in, out [wire.NumMsgs]uint64 }
+
+func (c *MessageCounters) received(kind uint8) { atomic.StoreUint64(&c.in[kind], c.in[kind]+1) }
+func (c *MessageCounters) sent(kind uint8)     { atomic.StoreUint64(&c.out[kind], c.out[kind]+1) }
+
+// Load reads the counters of a type from any goroutine.
+func (c *MessageCounters) Load(kind uint8) (in, out uint64) {
+	return atomic.LoadUint64(&c.in[kind]), atomic.LoadUint64(&c.out[kind])
+}

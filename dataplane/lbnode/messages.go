@@ -53,7 +53,7 @@ func (w *Worker) transmit(mac MAC, target *packet.EncapTarget, m *wire.Tracker) 
 		return
 	}
 	b.Port = packet.South
-	w.count.add(MessagesOut, 1)
+	w.messages.sent(m.Type)
 	w.io.Send(b)
 }
 
@@ -79,7 +79,7 @@ func (w *Worker) receive(payload []byte, src [4]byte) {
 		w.count.add(DropStranger, 1)
 		return
 	}
-	w.count.add(MessagesIn, 1)
+	w.messages.received(m.Type)
 	w.dispatch(&m)
 }
 

@@ -41,8 +41,9 @@ type Worker struct {
 	resets   bucket
 	busyTill int64 // ns: a primary is full, answer cookies until then
 
-	burst burstScratch
-	count Counters
+	burst    burstScratch
+	count    Counters
+	messages MessageCounters
 }
 
 // Rates of one worker, per second. Beyond them a SYN is answered statelessly,
@@ -129,6 +130,9 @@ func (w *Worker) Tick(now int64) (next int64) {
 
 // Counters are the worker's; others read them with Load.
 func (w *Worker) Counters() *Counters { return &w.count }
+
+// Messages are the worker's counters of messages; others read them with Load.
+func (w *Worker) Messages() *MessageCounters { return &w.messages }
 
 // Usage is how full the tables are.
 type Usage struct {

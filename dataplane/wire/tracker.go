@@ -32,6 +32,17 @@ const (
 	msgLast       = 18
 )
 
+// NumMsgs is one more than the highest type.
+const NumMsgs = msgLast + 1
+
+// MsgNames are the types' names in metrics.
+var MsgNames = [NumMsgs]string{
+	MsgSyn: "syn", MsgSynStore: "syn_store", MsgSynBusy: "syn_busy", MsgQuery: "query", MsgChoice: "choice",
+	MsgOffer: "offer", MsgAccept: "accept", MsgReject: "reject", MsgRejected: "rejected", MsgMapped: "mapped",
+	MsgMappedAck: "mapped_ack", MsgCommit: "commit", MsgMapping: "mapping", MsgUnknown: "unknown",
+	MsgRefused: "refused", MsgSuperseded: "superseded", MsgNotHere: "not_here", MsgGone: "gone",
+}
+
 // Option bits of Tracker.Options.
 const (
 	OptSACK       = 1 << 0
