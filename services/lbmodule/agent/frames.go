@@ -83,12 +83,13 @@ func synWindow(m *wire.Tracker) uint16 {
 	return uint16(min(w, 65535))
 }
 
-// injectACK is the last segment of the kernel's handshake.
+// injectACK is the last segment of the kernel's handshake. It echoes no
+// timestamp, so that the kernel does not measure our distance (see synAck).
 func (c *Core) injectACK(k *flow.Key, f *Flow, kind InjectKind) {
 	s := spec(k)
 	s.Seq, s.Ack, s.Flags, s.Window = f.ClientISN+1, f.KernelISN()+1, packet.ACK, f.Window
 	if f.Options&wire.OptTimestamps != 0 {
-		s.Options = &packet.TCPOptions{WScale: packet.NoWScale, Timestamps: true, TSval: f.ClientTSval, TSecr: f.KernelTSval}
+		s.Options = &packet.TCPOptions{WScale: packet.NoWScale, Timestamps: true, TSval: f.ClientTSval}
 	}
 	c.inject(&s, kind)
 }

@@ -80,6 +80,11 @@ func (c *Core) synAck(now int64, h *handshake, in *packet.Info, opts *packet.TCP
 	h.answer, h.since, h.repeat = true, now, firstRepeat
 	c.admission.Accepted(now)
 	c.counters.Accepted++
+	// A repeated SYN, which makes the kernel repeat its SYN/ACK: then it takes
+	// the time until the last ACK for no round trip (Karn). It would measure the
+	// way to the trackers, a thousandth of that to the client, and congestion
+	// control that models the path (BBR) would believe it for ten seconds.
+	c.injectSYN(m)
 	c.accept(now, h)
 }
 

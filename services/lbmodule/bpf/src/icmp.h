@@ -65,7 +65,7 @@ static __noinline int translate_quote(struct __sk_buff *skb, __u32 at, __u32 len
 		d = (d & 0xffff) + (d >> 16);
 		*sum = ~d;
 	}
-	if (len < 8 || len > 60 || bpf_skb_store_bytes(skb, at, s->now, len, 0))
+	if (store(skb, at, s, len))
 		return -1;
 	return bpf_l4_csum_replace(skb, check, 0, difference(s), 0);
 }
