@@ -80,7 +80,7 @@ func offersOf(t *testing.T, s topology.Server) offers {
 
 func TestALoadedServerRejectsHalfOfItsOffersAndNobodyNotices(t *testing.T) {
 	loaded := theLab.Top.Servers[0]
-	load(t, loaded, "96.5")
+	load(t, loaded, "95.5")
 	eventually(t, 10*time.Second, func() error { return utilization(loaded, 93, 100) })
 	before := map[string]offers{}
 	for _, s := range theLab.Top.Servers {
