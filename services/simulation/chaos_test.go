@@ -58,3 +58,11 @@ func TestInAHurricaneWithSlowUnwillingServersAndStrangersNoByteIsLostOrWrong(t *
 	run(t, c, 60*time.Minute)
 	t.Logf("%d frames, %v of virtual time", c.Sim.Trace.Frames(), c.Sim.Elapsed())
 }
+
+func TestFlippedBitsAreNeverTakenForData(t *testing.T) {
+	c := newCluster(t, 54, Options{Nodes: 3, Servers: 3, Corrupts: true, Weather: func(r *rand.Rand) []Stage {
+		return []Stage{CorruptStage(r, 0.02), DelayStage(r, 0, 300*time.Microsecond)}
+	}})
+	c.mixed(100, 3*time.Second)
+	run(t, c, 10*time.Minute)
+}

@@ -18,8 +18,9 @@ type Options struct {
 
 	// Weather makes the stages on the way out of every port of every bus. Nil
 	// is fine weather.
-	Weather func(r *rand.Rand) []Stage
-	Script  bool // watch for scripted faults on the buses of the nodes
+	Weather  func(r *rand.Rand) []Stage
+	Corrupts bool // the weather changes bits, so components pass wrong checksums on
+	Script   bool // watch for scripted faults on the buses of the nodes
 }
 
 // Cluster is a whole cluster on three buses: client and router, router and
@@ -35,6 +36,7 @@ type Cluster struct {
 
 	Access, North, Fabric *Bus
 
+	corrupts bool
 	config   *config.Cluster
 	roles    *roleBook
 	stranger *Port
@@ -50,7 +52,7 @@ const (
 // NewCluster builds a cluster whose parts all work.
 func NewCluster(seed uint64, o Options) (c *Cluster, err error) {
 	sim := New(seed)
-	c = &Cluster{Sim: sim, Load: NewWorkload(sim), Script: NewScript(isVIP),
+	c = &Cluster{Sim: sim, corrupts: o.Corrupts, Load: NewWorkload(sim), Script: NewScript(isVIP),
 		Access: sim.NewBus("access", accessLatency), North: sim.NewBus("north", northLatency), Fabric: sim.NewBus("fabric", fabricLatency)}
 	defer func() {
 		if err != nil {
@@ -117,9 +119,9 @@ func (c *Cluster) install(o Options) {
 		for _, p := range bus.Ports() {
 			switch bus {
 			case c.North:
-				p.Out = append(p.Out, watchNorth(c.Sim))
+				p.Out = append(p.Out, watchNorth(c.Sim, o.Corrupts))
 			case c.Fabric:
-				p.Out = append(p.Out, watchFabric(c.Sim))
+				p.Out = append(p.Out, watchFabric(c.Sim, o.Corrupts))
 			}
 			if o.Script && bus != c.Access {
 				p.Out = append(p.Out, c.Script.Stage)

@@ -55,6 +55,9 @@ func run(t *testing.T, c *Cluster, limit time.Duration) {
 		for _, w := range n.Workers {
 			held += w.Usage().Held
 		}
+		if n.Kernel > 0 && !c.corrupts {
+			t.Errorf("seed %d: node %s took %d frames of clients or servers for its own", c.Sim.Seed, n.ID, n.Kernel)
+		}
 		if n.Arena.inUse() != held+len(n.received) {
 			t.Errorf("seed %d: node %s has lost frames: %d are in use, %d are held", c.Sim.Seed, n.ID, n.Arena.inUse(), held)
 		}
@@ -133,7 +136,7 @@ func TestALoneNodeServesWithoutASecondTracker(t *testing.T) {
 }
 
 func TestRolesCoincideInEveryAllowedWay(t *testing.T) {
-	c := newCluster(t, 3, Options{Nodes: 3, Servers: 2})
+	c := newCluster(t, 3, Options{Nodes: 3, Servers: 2, Workers: 3})
 	c.mixed(200, 2*time.Second)
 	run(t, c, time.Minute)
 	count := map[string]int{}

@@ -124,9 +124,6 @@ func NewWorkload(sim *Sim) *Workload {
 	return &Workload{sim: sim, live: map[Tuple]*Flow{}, mixed: map[Tuple]bool{}}
 }
 
-// Open reports how many connections are neither done nor failed.
-func (w *Workload) Open() int { return w.open }
-
 // Finished reports whether every connection is done or failed.
 func (w *Workload) Finished() bool { return w.open == 0 }
 

@@ -43,9 +43,6 @@ func (s *Script) Set(t Tuple, f Fault) { s.faults[t] = f }
 // Struck is how often the fault of a connection has happened.
 func (s *Script) Struck(t Tuple) int { return s.struck[t] }
 
-// Seen is how many frames of a kind a connection has sent.
-func (s *Script) Seen(t Tuple, kind string) int { return s.seen[t][kind] }
-
 // Stage applies the script; it belongs at the way out of every component.
 func (s *Script) Stage(k Packet, next func(Packet)) {
 	kind, ok := Classify(k.Frame, s.isVIP)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 
@@ -31,7 +32,7 @@ type Server struct {
 
 	sent    map[Tuple]*numbers
 	sim     *Sim
-	load    *Workload
+	cluster *Cluster
 	rand    *rand.Rand
 	number  uint16
 	address netip.Addr
@@ -54,7 +55,7 @@ const serverMTU = fabricMTU - 28
 // NewServer makes a server of the cluster and attaches it to the fabric. It
 // owns the public addresses, as servers do.
 func NewServer(c *Cluster, member *config.Server) (*Server, error) {
-	s := &Server{ID: member.ID, sim: c.Sim, load: c.Load, rand: c.Sim.Rand("agent " + member.ID), number: member.Number, address: member.Address,
+	s := &Server{ID: member.ID, sim: c.Sim, cluster: c, rand: c.Sim.Rand("agent " + member.ID), number: member.Number, address: member.Address,
 		macs: map[netip.Addr]MAC{}, Delivered: map[Tuple]int{}, sent: map[Tuple]*numbers{}}
 	var err error
 	if s.Host, err = NewHost(c.Sim, member.ID, serverMTU, VIP4, VIP6); err != nil {
@@ -109,12 +110,18 @@ func (s *Server) configure(c *config.Cluster) error {
 // there are go to the agent's ordinary socket.
 func (s *Server) datagram(frame []byte) {
 	d, ok := parseFrame(frame)
+	if s.cluster.corrupts && (!ok || !header.IPv4(frame[ethernetSize:]).IsChecksumValid()) {
+		return // by the kernel
+	}
 	if !ok || d.Proto != protoUDP || d.Dst != netip.AddrPortFrom(s.address, wire.PortTracker) {
 		s.sim.Violate("server %s: the data path let a frame through to the kernel: %x", s.ID, frame)
 		return
 	}
 	var m wire.Tracker
 	if err := wire.GetTracker(slices.Clone(d.Payload[udpSize:]), &m, s.control); err != nil {
+		if s.cluster.corrupts {
+			return
+		}
 		s.sim.Violate("server %s got a tracker datagram that does not open: %v", s.ID, err)
 		return
 	}

@@ -28,7 +28,6 @@ type Sim struct {
 	now        int64
 	nextSeq    uint64
 	queue      eventQueue
-	events     uint64
 	violations []string
 }
 
@@ -56,9 +55,6 @@ func (s *Sim) Now() int64 { return s.now }
 
 // Elapsed is the virtual time since the start of the run.
 func (s *Sim) Elapsed() time.Duration { return time.Duration(s.now - start) }
-
-// Events is how many events have happened.
-func (s *Sim) Events() uint64 { return s.events }
 
 // After makes do happen d from now. Events of one instant happen in the order
 // in which they were made.
@@ -98,7 +94,6 @@ func (s *Sim) Run(limit time.Duration, done func() bool) error {
 		}
 		heap.Pop(&s.queue)
 		s.now = e.at
-		s.events++
 		do := e.do
 		e.do = nil
 		do()

@@ -16,7 +16,7 @@ var (
 	VIP6    = netip.MustParseAddr("2001:db8:100::10")
 )
 
-// Port is where the simulated service listens.
+// ServicePort is where the simulated service listens.
 const ServicePort = 80
 
 func isVIP(a netip.Addr) bool { return a == VIP4 || a == VIP6 }
