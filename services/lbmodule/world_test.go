@@ -30,9 +30,15 @@ import (
 //	mt-node: fab 10.9.0.1  ── p1 ┘   tun0 198.18.0.10, the clients' only way
 //
 // p1 has no offloads, so what reaches fab was cut and checksummed before.
+//
+// The namespaces' real names carry this process's number, so two runs at a
+// time do not meet.
+var (
+	serverNS = fmt.Sprintf("mt-srv-%d", os.Getpid())
+	nodeNS   = fmt.Sprintf("mt-node-%d", os.Getpid())
+)
+
 const (
-	serverNS   = "mt-srv"
-	nodeNS     = "mt-node"
 	serverAddr = "10.9.0.101"
 	vip4       = "203.0.113.9"
 	vip6       = "2001:db8:9::9"
@@ -255,4 +261,18 @@ func (w *world) dial(vip string) net.Conn {
 func (w *world) tryDialFor(vip string, ms int) (net.Conn, error) {
 	d := netns.Dialer(nodeNS, net.Dialer{Timeout: time.Duration(ms) * time.Millisecond})
 	return d(context.Background(), "tcp", netip.AddrPortFrom(netip.MustParseAddr(vip), 7000).String())
+}
+
+// refused reports whether a connection is reset before a byte of it arrives;
+// the reset may be faster than the client's connect.
+func (w *world) refused(vip string) bool {
+	w.t.Helper()
+	c, err := w.tryDialFor(vip, 10000)
+	if err != nil {
+		return errors.Is(err, syscall.ECONNRESET)
+	}
+	defer c.Close()
+	w.must(c.SetDeadline(time.Now().Add(10 * time.Second)))
+	_, err = c.Read(make([]byte, 1))
+	return errors.Is(err, syscall.ECONNRESET)
 }

@@ -3,6 +3,7 @@ package bpf
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -16,9 +17,11 @@ import (
 	"weir/services/lbmodule/netdev"
 )
 
-const (
-	attachServer = "mt-attach-srv"
-	attachFar    = "mt-attach-far"
+// Names of this process's own: two runs at a time do not meet.
+var (
+	attachServer = fmt.Sprintf("mta-srv-%d", os.Getpid())
+	attachFar    = fmt.Sprintf("mta-far-%d", os.Getpid())
+	attachPins   = fmt.Sprintf("/sys/fs/bpf/mta-%d", os.Getpid())
 )
 
 // sniffer is a packet socket on an interface of a namespace.
@@ -76,20 +79,20 @@ func TestProgramsServeOnRealInterfaces(t *testing.T) {
 		attach func(h *hook) error
 		bounce bool
 	}{
-		"links":               {func(h *hook) error { return h.attachLink("/sys/fs/bpf/mt-attach") }, false},
+		"links":               {func(h *hook) error { return h.attachLink(attachPins) }, false},
 		"filters":             {(*hook).attachFilter, false},
-		"links with bounce":   {func(h *hook) error { return h.attachLink("/sys/fs/bpf/mt-attach") }, true},
+		"links with bounce":   {func(h *hook) error { return h.attachLink(attachPins) }, true},
 		"filters with bounce": {(*hook).attachFilter, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := os.MkdirAll("/sys/fs/bpf/mt-attach", 0o700); err != nil {
+			if err := os.MkdirAll(attachPins, 0o700); err != nil {
 				t.Fatal(err)
 			}
 			clean := func() error {
-				return errors.Join(Unpin("/sys/fs/bpf/mt-attach"), netns.Delete(attachServer), netns.Delete(attachFar))
+				return errors.Join(Unpin(attachPins), netns.Delete(attachServer), netns.Delete(attachFar))
 			}
 			t.Cleanup(func() {
-				if err := errors.Join(clean(), os.Remove("/sys/fs/bpf/mt-attach")); err != nil {
+				if err := errors.Join(clean(), os.Remove(attachPins)); err != nil {
 					t.Error(err)
 				}
 			})
@@ -153,7 +156,7 @@ func TestProgramsServeOnRealInterfaces(t *testing.T) {
 				}
 				arrives(t, own, kernelISN+5)
 			}
-			if err := errors.Join(Unpin("/sys/fs/bpf/mt-attach"), netns.Do(attachServer, func() error { return DetachFilters(fabric.Index) })); err != nil {
+			if err := errors.Join(Unpin(attachPins), netns.Do(attachServer, func() error { return DetachFilters(fabric.Index) })); err != nil {
 				t.Fatal(err)
 			}
 			left := sh(attachServer, "tc qdisc show dev eth0; bpftool net show dev eth0")
