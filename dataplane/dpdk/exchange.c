@@ -2,6 +2,7 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
+#include <rte_prefetch.h>
 
 #include "exchange.h"
 
@@ -54,6 +55,8 @@ static void receive(struct weir_exchange *x, int side)
 {
 	struct rte_mbuf *m[WEIR_RX];
 	uint16_t n = rte_eth_rx_burst(x->rx_port[side], 0, m, WEIR_RX);
+	uint32_t named = x->n_rx; // locals: the frames' fields might alias the counters
+	uint64_t bytes = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		if (unlikely(m[i]->nb_segs != 1)) {
@@ -61,9 +64,12 @@ static void receive(struct weir_exchange *x, int side)
 			rte_pktmbuf_free(m[i]);
 			continue;
 		}
-		x->rx_bytes[side] += m[i]->data_len;
-		name_frame(&x->rx[x->n_rx++], m[i], (uint8_t)side);
+		bytes += m[i]->data_len;
+		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *)); // the NIC wrote it, the core has not seen it
+		name_frame(&x->rx[named++], m[i], (uint8_t)side);
 	}
+	x->n_rx = named;
+	x->rx_bytes[side] += bytes;
 }
 
 static void fill(struct weir_exchange *x)
