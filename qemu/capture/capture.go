@@ -43,7 +43,7 @@ func Start(ns, device, filter, path string) (*Capture, error) {
 		return nil, fmt.Errorf("start capture: %w", err)
 	}
 	c := &Capture{path: path, stderr: stderr}
-	c.cmd = exec.Command("tcpdump", "-i", device, "-U", "-n", "-s", "256", "-B", "16384", "-w", path, filter)
+	c.cmd = exec.Command("tcpdump", "-i", device, "--immediate-mode", "-U", "-n", "-s", "256", "-B", "16384", "-w", path, filter)
 	c.cmd.Stderr = stderr
 	if err := netns.Start(ns, c.cmd); err != nil {
 		stderr.Close()
@@ -66,6 +66,7 @@ func Start(ns, device, filter, path string) (*Capture, error) {
 // Stop ends the recording and reads it. It fails if tcpdump lost packets,
 // because then the absence of a packet proves nothing.
 func (c *Capture) Stop() (*File, error) {
+	c.settle()
 	c.cmd.Process.Signal(syscall.SIGINT)
 	err := c.cmd.Wait()
 	c.stderr.Close()
@@ -79,6 +80,30 @@ func (c *Capture) Stop() (*File, error) {
 	return Read(c.path)
 }
 
+// settle waits until tcpdump has written what it has seen: the file has stopped
+// to grow, or some time has passed, because the traffic goes on.
+func (c *Capture) settle() {
+	const steady, patience = 100 * time.Millisecond, 2 * time.Second
+	var size int64 = -1
+	for begun, since := time.Now(), time.Now(); time.Since(begun) < patience && time.Since(since) < steady; time.Sleep(10 * time.Millisecond) {
+		if now := c.Size(); now != size {
+			size, since = now, time.Now()
+		}
+	}
+}
+
+// Size is how many bytes were recorded so far, file header included.
+func (c *Capture) Size() int64 {
+	st, err := os.Stat(c.path)
+	if err != nil {
+		return 0
+	}
+	return st.Size()
+}
+
+// HeaderSize is the size of a recording without packets.
+const HeaderSize = 24
+
 const magic = 0xa1b2c3d4 // microseconds, as tcpdump writes on every machine of ours
 
 // Read reads a pcap file.
@@ -89,7 +114,7 @@ func Read(path string) (*File, error) {
 	}
 	defer f.Close()
 	r := bufio.NewReader(f)
-	var head [24]byte
+	var head [HeaderSize]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, fmt.Errorf("read capture %s: %w", path, err)
 	}

@@ -2,6 +2,7 @@ package labtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -50,6 +51,13 @@ func TestClientPacketsAreBareOnlyNorthOfTheNodes(t *testing.T) {
 	if _, err := client().Download(within(t, time.Minute), web4(), "/1m"); err != nil {
 		t.Error(err)
 	}
+	// The nodes' keepalives are a second apart.
+	eventually(t, 10*time.Second, func() error {
+		if captures["BGP in the north"].Size() <= capture.HeaderSize {
+			return errors.New("no BGP in the north")
+		}
+		return nil
+	})
 	for name, c := range captures {
 		file, err := c.Stop()
 		if err != nil {

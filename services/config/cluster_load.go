@@ -2,7 +2,9 @@ package config
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 )
@@ -20,7 +22,11 @@ func LoadCluster(path string) (*Cluster, error) {
 	c.KeyFile = relativeTo(path, c.KeyFile)
 	c.Key, err = readKey(c.KeyFile)
 	if err != nil {
-		d.fail("key_file", "write 64 hexadecimal digits to it: openssl rand -hex 32", "%s", err)
+		remedy := "write 64 hexadecimal digits to it: openssl rand -hex 32"
+		if errors.Is(err, fs.ErrPermission) {
+			remedy = "run as root"
+		}
+		d.fail("key_file", remedy, "%s", err)
 		return nil, d.errs
 	}
 	c.warn(c.KeyFile, "it holds the cluster's key")
