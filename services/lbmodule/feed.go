@@ -53,16 +53,24 @@ type frame struct {
 	b [frameSize]byte
 }
 
-// readFrames reads what the kernel sent from public addresses until the socket closes.
-func readFrames(p *packetSocket, to chan<- frame) {
+// errGone ends the program when its interface does: started again, it makes a
+// new one.
+var errGone = errors.New("the module's interface was removed")
+
+// readFrames reads what the kernel sent from public addresses until the socket
+// closes, or the interface is gone.
+func readFrames(p *packetSocket, to chan<- frame) error {
 	for {
 		var f frame
 		n, err := p.file.Read(f.b[:]) // cuts off what is longer
 		if errors.Is(err, os.ErrClosed) {
-			return
+			return nil
 		}
-		if err != nil {
-			continue // the interface went down; it may come back
+		if err != nil { // the interface went down, or away
+			if !p.exists() {
+				return errGone
+			}
+			continue
 		}
 		f.n = n
 		to <- f

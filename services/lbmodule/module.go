@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +36,8 @@ type module struct {
 	control  *admission.Controller
 	loop     *loop
 	out      *output
+	conn     *net.UDPConn
+	strays   *ringbuf.Reader
 	bad      atomic.Uint64 // control datagrams that were not authentic
 	ctx      context.Context
 	cleanup  []func()
@@ -133,7 +134,8 @@ func (m *module) start() (failed chan error, err error) {
 	if err := m.startDataPath(up, cpu, conn); err != nil {
 		return nil, err
 	}
-	failed = make(chan error, 3)
+	failed = make(chan error, 4)
+	m.read(failed)
 	serve(health, m.healthHandler(), failed, m)
 	serve(admin, m.adminHandler(), failed, m)
 	return failed, nil
@@ -202,7 +204,7 @@ func (m *module) startDataPath(up *net.Interface, cpu usage.CPU, conn *net.UDPCo
 	if err := m.data.Attach(place, s.file.BPFDir); err != nil {
 		return err
 	}
-	m.read(conn, strays)
+	m.conn, m.strays = conn, strays
 	return nil
 }
 
@@ -226,11 +228,14 @@ func (m *module) startCore(cfg *agent.Config, sockets *diag.Conn, cpu usage.CPU,
 	m.loop.sampler.sample(monotonic(), m.core.Established())
 }
 
-// read starts the readers; each ends when its socket closes, and none outlives
-// the loop for long because the program ends then.
-func (m *module) read(conn *net.UDPConn, strays *ringbuf.Reader) {
-	go readMessages(conn, m.out.key, m.loop.messages, &m.bad)
-	go readFrames(m.out.packet, m.loop.frames)
-	go readStrays(strays, m.loop.strays)
-	runtime.KeepAlive(strays)
+// read starts the readers. Each ends when its socket closes, which the end of
+// the program does.
+func (m *module) read(failed chan<- error) {
+	go readMessages(m.conn, m.out.key, m.loop.messages, &m.bad)
+	go readStrays(m.strays, m.loop.strays)
+	go func() {
+		if err := readFrames(m.out.packet, m.loop.frames); err != nil {
+			failed <- err
+		}
+	}()
 }

@@ -14,9 +14,18 @@ import (
 	"weir/dataplane/wire"
 )
 
-// controlBuffer is what the kernel may hold for the control socket, in bytes:
-// a burst of offers must outlast a pause of the agent.
-const controlBuffer = 4 << 20
+// buffer is what the kernel may hold for each of the agent's sockets, in bytes:
+// a burst of offers, or of answers to them, must outlast a pause of the agent.
+const buffer = 4 << 20
+
+// enlarge sets a socket's receive buffer, beyond the system's limit for others.
+func enlarge(c syscall.RawConn) error {
+	var set error
+	err := c.Control(func(fd uintptr) {
+		set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer)
+	})
+	return errors.Join(err, set)
+}
 
 // listenControl opens the socket for tracker messages.
 func listenControl(address netip.Addr) (*net.UDPConn, error) {
@@ -25,7 +34,11 @@ func listenControl(address netip.Addr) (*net.UDPConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on UDP %s: %w%s", at, err, inUse(err))
 	}
-	if err := c.SetReadBuffer(controlBuffer); err != nil {
+	raw, err := c.SyscallConn()
+	if err == nil {
+		err = enlarge(raw)
+	}
+	if err != nil {
 		c.Close()
 		return nil, fmt.Errorf("set the buffer of UDP %s: %w", at, err)
 	}
@@ -82,7 +95,8 @@ func openPacket(index int, mac [6]byte) (*packetSocket, error) {
 	}
 	p := &packetSocket{file: os.NewFile(uintptr(fd), "packet"), to: unix.SockaddrLinklayer{Protocol: all, Ifindex: index}, mac: mac}
 	prog := unix.SockFprog{Len: uint16(len(handshakesOnly)), Filter: &handshakesOnly[0]}
-	err = errors.Join(unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1),
+	err = errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer),
+		unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1),
 		unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog))
 	if err != nil {
 		p.file.Close()
@@ -100,6 +114,12 @@ func (p *packetSocket) send(frame []byte) error {
 	copy(frame[:6], p.mac[:])
 	_, err := p.file.Write(frame)
 	return err
+}
+
+// exists reports whether the interface is still there.
+func (p *packetSocket) exists() bool {
+	_, err := net.InterfaceByIndex(p.to.Ifindex)
+	return err == nil
 }
 
 func (p *packetSocket) Close() error { return p.file.Close() }

@@ -50,7 +50,14 @@ type world struct {
 	config string
 	agent  *exec.Cmd
 	node   *fakeNode
-	log    *bytes.Buffer
+	log    *os.File // of all agents
+}
+
+// logged is what the agents have logged so far.
+func (w *world) logged() string {
+	b, err := os.ReadFile(w.log.Name())
+	w.must(err)
+	return string(b)
 }
 
 const clusterYAML = `
@@ -75,7 +82,11 @@ capacity: {connections: 4096}
 `
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, dir: t.TempDir(), log: &bytes.Buffer{}}
+	w := &world{t: t, dir: t.TempDir()}
+	var err error
+	w.log, err = os.Create(filepath.Join(w.dir, "log"))
+	w.must(err)
+	t.Cleanup(func() { w.log.Close() })
 	w.must(netns.Delete(serverNS), netns.Delete(nodeNS))
 	w.must(netns.Add(serverNS), netns.Add(nodeNS))
 	t.Cleanup(func() {
@@ -109,7 +120,7 @@ func newWorld(t *testing.T) *world {
 
 // describe says what can be known of a failure.
 func (w *world) describe() {
-	w.t.Logf("the agent's log:\n%s", w.log)
+	w.t.Logf("the agent's log:\n%s", w.logged())
 	if b, err := w.admin("GET", "/status"); err == nil {
 		w.t.Logf("the agent's status:\n%s", b)
 	}
@@ -222,7 +233,7 @@ func (w *world) eventually(what string, ok func() bool) {
 	w.t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			w.t.Fatalf("not within 10 s: %s\n%s", what, w.log)
+			w.t.Fatalf("not within 10 s: %s\n%s", what, w.logged())
 		}
 	}
 }

@@ -224,33 +224,57 @@ func TestWhatIsNotEstablishedGoesToTheAgent(t *testing.T) {
 	}
 }
 
-func TestGarbageNeverGetsThrough(t *testing.T) {
-	h := shared(t)
-	h.put("IPv4", flowOf(nil))
-	h.put("IPv6", flowOf(nil))
-	rng := rand.New(rand.NewPCG(7, 8))
-	seeds := [][]byte{
+// seeds are good tunnel packets of both families and kinds.
+func seeds() [][]byte {
+	return [][]byte{
 		tunnel(node, fromClient("IPv4", segment{ack: serverISN, flags: packet.ACK, options: join(nop, nop, timestamps(1, 2), sack(1, 2, 3, 4)), payload: []byte("hello")})),
 		tunnel(node, fromClient("IPv6", segment{ack: serverISN, flags: packet.ACK, options: join(nop, timestamps(1, 2)), payload: []byte("hello")})),
 		tunnel(node, icmp("IPv4", true, 3, fromServer("IPv4", segment{seq: kernelISN}))),
 		tunnel(node, icmp("IPv6", true, 1, fromServer("IPv6", segment{seq: kernelISN}))),
 	}
+}
+
+// judge runs a packet, which nothing may make the program pass on broken.
+func judge(t *testing.T, h *harness, b []byte) {
+	verdict, out, err := h.Ingress(b)
+	if err != nil {
+		t.Fatalf("% x: %v", b, err)
+	}
+	if verdict != Redirect {
+		return
+	}
+	var in packet.Info
+	if st := packet.Parse(out, &in); st != packet.OK && st != packet.BadChecksum {
+		t.Errorf("a broken packet passes (%s): % x became % x", st, b, out)
+	}
+}
+
+func TestGarbageNeverGetsThrough(t *testing.T) {
+	h := shared(t)
+	h.put("IPv4", flowOf(nil))
+	h.put("IPv6", flowOf(nil))
+	rng := rand.New(rand.NewPCG(7, 8))
+	good := seeds()
 	for range 20000 {
-		b := bytes.Clone(seeds[rng.IntN(len(seeds))])
+		b := bytes.Clone(good[rng.IntN(len(good))])
 		for range 1 + rng.IntN(4) {
 			b[14+rng.IntN(len(b)-14)] = uint8(rng.Uint32())
 		}
-		b = b[:max(14, rng.IntN(2*len(b))%(len(b)+1))]
-		verdict, out, err := h.Ingress(b)
-		if err != nil {
-			t.Fatalf("% x: %v", b, err)
-		}
-		if verdict != Redirect {
-			continue
-		}
-		var in packet.Info
-		if st := packet.Parse(out, &in); st != packet.OK && st != packet.BadChecksum {
-			t.Errorf("a broken packet passes (%s): % x became % x", st, b, out)
-		}
+		judge(t, h, b[:max(14, rng.IntN(2*len(b))%(len(b)+1))])
 	}
+}
+
+func FuzzTunnelPackets(f *testing.F) {
+	for _, b := range seeds() {
+		f.Add(b[packet.EthernetSize:])
+	}
+	f.Fuzz(func(t *testing.T, ip []byte) {
+		if len(ip) > 1500 {
+			return
+		}
+		h := shared(t)
+		h.put("IPv4", flowOf(nil))
+		h.put("IPv6", flowOf(nil))
+		judge(t, h, append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0}, ip...))
+	})
 }
