@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -99,6 +100,10 @@ func (l *Lab) mountBpf() error {
 	return nil
 }
 
+// pinned tells what somebody put into a bpf file system from the two files that
+// the kernel makes in every one.
+func pinned(e os.DirEntry) bool { return e.Name() != "maps.debug" && e.Name() != "progs.debug" }
+
 func (l *Lab) unmountBpf() error {
 	if err := os.RemoveAll(PinsDir); err != nil {
 		return fmt.Errorf("remove pinned maps: %w", err)
@@ -108,7 +113,7 @@ func (l *Lab) unmountBpf() error {
 		return nil
 	}
 	// Somebody else may have begun to use it: then it stays.
-	if entries, err := os.ReadDir(bpfPath); err == nil && len(entries) == 0 {
+	if entries, err := os.ReadDir(bpfPath); err == nil && !slices.ContainsFunc(entries, pinned) {
 		if err := unix.Unmount(bpfPath, 0); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EBUSY) {
 			return fmt.Errorf("unmount %s: %w", bpfPath, err)
 		}
