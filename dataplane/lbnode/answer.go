@@ -35,10 +35,10 @@ func (w *Worker) sendTCP(k *flow.Key, t *packet.TCPSpec, what Counter) {
 	w.sendNorth(b, k, what)
 }
 
-// sendReset answers the segment in with a RST (RFC 9293, 3.10.7.1), as often
-// as the rate allows.
-func (w *Worker) sendReset(in *packet.Info, k *flow.Key) bool {
-	if in.TCPFlags&packet.RST != 0 || !w.resets.take(w.now) {
+// sendReset answers the segment in with a RST (RFC 9293, 3.10.7.1): always
+// when a cookie proves that its sender is real, else as often as the rate allows.
+func (w *Worker) sendReset(in *packet.Info, k *flow.Key, proven bool) bool {
+	if in.TCPFlags&packet.RST != 0 || !proven && !w.resets.take(w.now) {
 		return false
 	}
 	b, ok := w.io.Alloc()

@@ -73,7 +73,7 @@ func (w *Worker) forward(bufs []packet.Buf, n int) {
 			continue
 		}
 		e := w.mapped.Entry(s.found[i])
-		if e.Flags&flagReopening != 0 && w.provesReopening(b, e) {
+		if e.Flags&flagReopening != 0 && w.ofReopening(b, &s.keys[i], s.hashes[i], e) {
 			w.northSlow(b, &s.keys[i], s.hashes[i])
 			continue
 		}
@@ -103,9 +103,20 @@ func (w *Worker) forward(bufs []packet.Buf, n int) {
 // incarnation, the mapping goes on serving the old one (S-15).
 const flagReopening = flow.FlagCallerLow
 
-func (w *Worker) provesReopening(b *packet.Buf, e *flow.Entry) bool {
+// ofReopening reports whether a packet may belong to the new incarnation: the
+// ACK that proves it, and, while its mapping is asked for, what follows in its
+// window.
+func (w *Worker) ofReopening(b *packet.Buf, k *flow.Key, hash uint64, e *flow.Entry) bool {
 	var in packet.Info
-	return packet.Parse(b.Bytes(), &in) == packet.OK && in.Seq-1 == e.Stamp && in.TCPFlags&packet.ACK != 0
+	if packet.Parse(b.Bytes(), &in) != packet.OK || in.TCPFlags&packet.ACK == 0 {
+		return false
+	}
+	ahead := in.Seq - (e.Stamp + 1)
+	if ahead == 0 || ahead > proofWindow {
+		return ahead == 0
+	}
+	_, asked := w.pending.Lookup(k, hash)
+	return asked
 }
 
 // south handles what comes from the fabric: packets of servers and control

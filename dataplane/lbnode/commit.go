@@ -73,7 +73,9 @@ func (w *Worker) commit(m *wire.Tracker, hash uint64, isPrimary bool) *flow.Entr
 	if isPrimary && m.Secondary == NoNode {
 		e.Flags |= flagLone
 	}
-	w.count.add(ConnectionsCommitted, 1)
+	if isPrimary { // the secondary's commit is the same connection
+		w.count.add(ConnectionsCommitted, 1)
+	}
 	return e
 }
 
@@ -110,11 +112,14 @@ func (w *Worker) onMapped(m *wire.Tracker) {
 	}
 	i, h := w.findHalfOpen(&m.Key, hash)
 	if h != nil && h.same(m) {
-		if h.offer != m.Offer || h.server != m.Server {
+		if h.stage == refused { // the client was reset
 			m.Type = wire.MsgSuperseded
 			w.toNode(from, m)
 			return
 		}
+		// What a secondary committed stands, also when this tracker began to
+		// choose anew because it had lost its state: the first mapping to get
+		// here is the one, and every other server is superseded.
 		m.Ingress = h.ingress
 		w.removeHalfOpen(i)
 	}

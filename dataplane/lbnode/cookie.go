@@ -18,7 +18,8 @@ import (
 //
 // TSval: | milliseconds, upper 26 bits | window scale 4 | SACK 1 | zero 1 |
 const (
-	cookiePeriod = 64 // seconds; a cookie is good for one to two periods
+	cookiePeriod = 64 // seconds; a cookie is good for one to two periods, less the skew
+	cookieSkew   = 2  // seconds that the clock of the node that made it may be ahead
 	noScaleBits  = 15 // "window scaling not offered" in four bits
 )
 
@@ -109,8 +110,8 @@ func checkCookie(key wire.Key, k *flow.Key, clientISN, serverISN uint32, hasTS b
 	} else {
 		scale, sack = serverISN>>23&15, serverISN>>22&1
 	}
-	now := uint64(seconds) / cookiePeriod
-	for _, period := range [2]uint64{now, now - 1} {
+	newest := uint64(seconds+cookieSkew) / cookiePeriod
+	for _, period := range [2]uint64{newest, newest - 1} {
 		if uint32(period&3) == serverISN>>27&3 &&
 			isnOfPeriod(key, k, clientISN, mss, scale, sack, bit(hasTS), period) == serverISN {
 			return options{mss: mssTable[mss], wscale: scaleFromBits(scale), sack: sack != 0, ts: hasTS}, true

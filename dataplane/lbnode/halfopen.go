@@ -123,7 +123,11 @@ func (w *Worker) proveHalfOpen(i uint32) {
 func (w *Worker) onHalfOpenTimer(i uint32) {
 	h, k := &w.halfState[i], w.half.Entry(i).Key
 	if w.now >= h.deadline {
-		w.removeHalfOpen(i)
+		if h.stage == offering && h.role == primary {
+			w.refuse(i, h, &k) // to begin anew would exceed the TTL (S-33)
+		} else {
+			w.removeHalfOpen(i)
+		}
 		return
 	}
 	switch {

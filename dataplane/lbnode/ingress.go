@@ -30,9 +30,7 @@ func (w *Worker) northSlow(b *packet.Buf, k *flow.Key, hash uint64) {
 		w.drop(b, DropRole)
 	case in.TCPFlags&packet.SYN != 0:
 		w.syn(b, k, hash, &in)
-	case in.TCPFlags&packet.RST != 0:
-		w.drop(b, DropUnknownReset)
-	case in.TCPFlags&packet.ACK == 0:
+	case in.TCPFlags&(packet.ACK|packet.RST) == 0:
 		w.drop(b, DropBadFlags)
 	default:
 		w.unknown(b, k, hash, &in)
@@ -41,7 +39,7 @@ func (w *Worker) northSlow(b *packet.Buf, k *flow.Key, hash uint64) {
 
 // closedPort refuses like a host on which nothing listens.
 func (w *Worker) closedPort(b *packet.Buf, k *flow.Key, in *packet.Info) {
-	if w.sendReset(in, k) {
+	if w.sendReset(in, k, false) {
 		w.drop(b, DropNotServed)
 	} else {
 		w.drop(b, DropNotServedLimited)

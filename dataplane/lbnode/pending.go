@@ -29,7 +29,10 @@ const (
 func (w *Worker) unknown(b *packet.Buf, k *flow.Key, hash uint64, in *packet.Info) {
 	var o packet.TCPOptions
 	packet.ParseTCPOptions(in.Options(b.Bytes()), &o)
-	_, vouched := checkCookie(w.cfg.Secrets.Cookie, k, in.Seq-1, in.Ack-1, o.Timestamps, o.TSecr, w.seconds())
+	vouched := false
+	if in.TCPFlags&packet.RST == 0 { // a reset asks for no connection, but must reach one that is there
+		_, vouched = checkCookie(w.cfg.Secrets.Cookie, k, in.Seq-1, in.Ack-1, o.Timestamps, o.TSecr, w.seconds())
+	}
 	i, known := w.pending.Lookup(k, hash)
 	if !known {
 		switch {
@@ -44,7 +47,7 @@ func (w *Worker) unknown(b *packet.Buf, k *flow.Key, hash uint64, in *packet.Inf
 		w.pendingState[i] = pending{packets: emptyList}
 	}
 	p := &w.pendingState[i]
-	if !w.hold(p, b) {
+	if !w.hold(p, b, vouched) {
 		if !known {
 			w.removePending(i)
 		}
@@ -65,8 +68,10 @@ func (w *Worker) unknown(b *packet.Buf, k *flow.Key, hash uint64, in *packet.Inf
 }
 
 // hold keeps a packet in order, within the bounds of the flow and of the node.
-func (w *Worker) hold(p *pending, b *packet.Buf) bool {
-	if p.packets.packets >= w.cfg.HoldPkts || p.packets.bytes+uint32(b.Len) > w.cfg.HoldBytes+uint32(w.cfg.HoldPkts)*maxHeaders ||
+// The last quarter of the node's is for flows that a cookie vouches for.
+func (w *Worker) hold(p *pending, b *packet.Buf, vouched bool) bool {
+	if !vouched && !p.vouched && w.held.used >= len(w.held.slots)/4*3 ||
+		p.packets.packets >= w.cfg.HoldPkts || p.packets.bytes+uint32(b.Len) > w.cfg.HoldBytes+uint32(w.cfg.HoldPkts)*maxHeaders ||
 		!w.held.push(&p.packets, *b) {
 		w.drop(b, DropHoldFull)
 		return false
@@ -111,7 +116,10 @@ func (w *Worker) onMapping(m *wire.Tracker) {
 	hash := w.hash(&m.Key)
 	i, waiting := w.pending.Lookup(&m.Key, hash)
 	j, known := w.mapped.Lookup(&m.Key, hash)
-	if !waiting && !known {
+	switch {
+	case waiting && !w.pendingState[i].accepts(m),
+		!waiting && !known,
+		!waiting && !sameIncarnation(w.mapped.Entry(j), m): // late word of what the tuple was before
 		w.count.add(DropStaleMessage, 1)
 		return
 	}
@@ -130,6 +138,12 @@ func (w *Worker) onMapping(m *wire.Tracker) {
 	if waiting {
 		w.release(i, m.Server, hash)
 	}
+}
+
+// accepts reports whether a mapping may be the answer to the query: a packet
+// that a cookie vouches for names its incarnation.
+func (p *pending) accepts(m *wire.Tracker) bool {
+	return !p.vouched || m.ClientISN == p.query.Seq-1 && m.ServerISN == p.query.Ack-1
 }
 
 func (w *Worker) release(i uint32, server uint16, hash uint64) {
@@ -177,8 +191,12 @@ func (w *Worker) onUnknown(m *wire.Tracker) {
 	}
 	switch {
 	case p.denied == 3 || p.denied == 1 && second == NoNode:
+		why := DropUnknownFlow
+		if p.query.TCPFlags&packet.RST != 0 {
+			why = DropUnknownReset
+		}
 		w.resetHeld(p)
-		w.giveUp(i, DropUnknownFlow)
+		w.giveUp(i, why)
 	case p.denied == 1:
 		p.tries |= 1 // the secondary's turn
 		w.ask(i, p)
@@ -208,7 +226,7 @@ func (w *Worker) resetHeld(p *pending) {
 	}
 	var in packet.Info
 	if packet.Parse(b.Bytes(), &in) == packet.OK {
-		w.sendReset(&in, &p.query.Key)
+		w.sendReset(&in, &p.query.Key, p.vouched)
 	}
 }
 

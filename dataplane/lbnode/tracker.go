@@ -3,6 +3,7 @@ package lbnode
 import (
 	"weir/dataplane/flow"
 	"weir/dataplane/hashring"
+	"weir/dataplane/packet"
 	"weir/dataplane/wire"
 )
 
@@ -121,6 +122,14 @@ func (w *Worker) repeatSynAck(i uint32, h *halfOpen, k *flow.Key) {
 func (w *Worker) onQuery(m *wire.Tracker) {
 	hash := w.hash(&m.Key)
 	e := w.trackedEntry(&m.Key, hash)
+	if m.TCPFlags&packet.RST != 0 { // goes where the flow is, and begins nothing
+		if e != nil {
+			w.answerMapping(m, e)
+		} else {
+			w.answerUnknown(m)
+		}
+		return
+	}
 	if i, h := w.findHalfOpen(&m.Key, hash); h != nil && h.provenBy(m) {
 		if e == nil || e.ClientISN != h.clientISN || e.ServerISN != h.serverISN {
 			w.onProof(i, h, m)
@@ -135,6 +144,10 @@ func (w *Worker) onQuery(m *wire.Tracker) {
 		w.onCookie(m, hash, o)
 		return
 	}
+	w.answerUnknown(m)
+}
+
+func (w *Worker) answerUnknown(m *wire.Tracker) {
 	m.Type = wire.MsgUnknown
 	w.count.add(QueriesAnswered, 1)
 	w.toNode(m.Ingress, m)
@@ -232,6 +245,15 @@ func (w *Worker) choose(i uint32, h *halfOpen, k *flow.Key, e *endpointView) {
 }
 
 func (w *Worker) sendChoice(i uint32, h *halfOpen, k *flow.Key) {
+	if h.tries > 0 { // unanswered: perhaps the ring has another secondary by now (S-74)
+		if p, s := w.view.ring.Trackers(k); p == w.cfg.Self && s != h.peer {
+			h.peer, h.tries = s, 0
+			if s == NoNode {
+				w.sendOffer(i, h, k)
+				return
+			}
+		}
+	}
 	w.halfTimers.schedule(i, w.now+repeatAfter(firstRepeat, h.tries))
 	h.tries++
 	var m wire.Tracker
