@@ -55,8 +55,8 @@ func cable(t *testing.T) {
 	}
 }
 
-// program is a running dataplane.
-type program struct {
+// process is a running dataplane.
+type process struct {
 	cmd    *exec.Cmd
 	stderr bytes.Buffer
 	done   chan error
@@ -74,7 +74,7 @@ func command(t *testing.T, dir, config string) *exec.Cmd {
 }
 
 // launch starts a dataplane and returns when it has notified readiness.
-func launch(t *testing.T, dir string) *program {
+func launch(t *testing.T, dir string) *process {
 	t.Helper()
 	ready, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
 	must(t, err)
@@ -82,7 +82,7 @@ func launch(t *testing.T, dir string) *program {
 		ready.Close()
 		os.Remove(filepath.Join(dir, "notify"))
 	}()
-	p := &program{cmd: command(t, dir, nodeFile), done: make(chan error, 1)}
+	p := &process{cmd: command(t, dir, nodeFile), done: make(chan error, 1)}
 	p.cmd.Env = append(p.cmd.Env, "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
 	p.cmd.Stderr = &p.stderr
 	must(t, p.cmd.Start())
@@ -109,7 +109,7 @@ func launch(t *testing.T, dir string) *program {
 	return p
 }
 
-func (p *program) status(t *testing.T) *api.DataplaneStatus {
+func (p *process) status(t *testing.T) *api.DataplaneStatus {
 	t.Helper()
 	s, err := p.client.Status(context.Background(), &api.DataplaneStatusRequest{})
 	must(t, err)
@@ -117,7 +117,7 @@ func (p *program) status(t *testing.T) *api.DataplaneStatus {
 }
 
 // end sends a signal and returns the exit code.
-func (p *program) end(t *testing.T, s os.Signal) int {
+func (p *process) end(t *testing.T, s os.Signal) int {
 	t.Helper()
 	must(t, p.cmd.Process.Signal(s))
 	select {
@@ -251,7 +251,7 @@ func TestTheProgramServesItsSocketUntilItIsStopped(t *testing.T) {
 }
 
 // idle measures the program at rest (S-80): less than a tenth of a core.
-func idle(t *testing.T, p *program) {
+func idle(t *testing.T, p *process) {
 	t.Helper()
 	const window = 2 * time.Second
 	before, from := ticks(t, p.cmd.Process.Pid), time.Now()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime/debug"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -14,6 +13,7 @@ import (
 	"weir/dataplane/packet"
 	"weir/services/api"
 	"weir/services/config"
+	"weir/services/program"
 	"weir/services/version"
 )
 
@@ -27,15 +27,12 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	if err := checkMachine(int64(file.Dataplane.Memory), file.Dataplane.Hugepages); err != nil {
 		return err
 	}
-	lock, err := lockRunDir(file.RunDir)
+	lock, err := program.LockRunDir(file.RunDir, "dataplane")
 	if err != nil {
 		return err
 	}
-	defer func() {
-		os.Remove(lock.Name())
-		lock.Close()
-	}()
-	socket, err := listen(file.DataplaneSocket())
+	defer lock.Close()
+	socket, err := program.ListenUnix(file.DataplaneSocket())
 	if err != nil {
 		return err
 	}

@@ -20,10 +20,8 @@ import (
 	"weir/services/api"
 	"weir/services/config"
 	"weir/services/noded/bgp"
+	"weir/services/program"
 )
-
-// errConfig marks configuration that is readable but cannot be put in force here.
-var errConfig = errors.New("configuration")
 
 // metricsPort is where metrics are when node.yaml does not say (contract).
 const metricsPort = 9100
@@ -48,32 +46,32 @@ type node struct {
 func run(ctx context.Context, log *slog.Logger, path string) error {
 	file, err := config.LoadNode(path)
 	if err != nil {
-		return asConfig(err)
+		return program.ConfigError(err)
 	}
 	seen := fileStamp(file.ClusterFile) // before reading: a change while we start is not missed
 	cluster, err := config.LoadCluster(file.ClusterFile)
 	if err != nil {
-		return asConfig(err)
+		return program.ConfigError(err)
 	}
 	seen += fileStamp(cluster.KeyFile)
 	n := &node{log: log, file: file, started: time.Now(), bgp: bgp.NewManager(log)}
 	if cluster.Member(file.Node) == nil {
 		_, err := config.LBNode(cluster, file.Node)
-		return fmt.Errorf("%s: %w", path, asConfig(err))
+		return fmt.Errorf("%s: %w", path, program.ConfigError(err))
 	}
 
-	lock, err := lockRunDir(file.RunDir)
+	lock, err := program.LockRunDir(file.RunDir, "noded")
 	if err != nil {
 		return err
 	}
-	defer lock.release()
+	defer lock.Close()
 
 	metrics, err := listenMetrics(metricsAddress(file, cluster))
 	if err != nil {
 		return err
 	}
 	defer metrics.Close()
-	admin, err := listenUnix(file.AdminSocket())
+	admin, err := program.ListenUnix(file.AdminSocket())
 	if err != nil {
 		return err
 	}
@@ -117,26 +115,11 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	}
 }
 
-// asConfig marks an error as one of configuration.
-func asConfig(err error) error {
-	var bad config.Errors
-	if errors.As(err, &bad) {
-		return err
-	}
-	return &configError{err}
-}
-
-// configError is an error of configuration whose text is its own.
-type configError struct{ error }
-
-func (e *configError) Is(target error) bool { return target == errConfig }
-func (e *configError) Unwrap() error        { return e.error }
-
 // take puts a cluster configuration in force, or changes nothing.
 func (n *node) take(c *config.Cluster) error {
 	lb, err := config.LBNode(c, n.file.Node)
 	if err != nil {
-		return asConfig(err)
+		return program.ConfigError(err)
 	}
 	plan := bgp.Plan(c, n.file.Node)
 	if err := checkSources(n.file.BGP.Interface, plan.Sources()); err != nil {
@@ -240,21 +223,6 @@ func listenMetrics(a netip.AddrPort) (net.Listener, error) {
 		return nil, fmt.Errorf("metrics address %s is not on this machine; add it to the south exception interface, or set metrics in node.yaml", a)
 	case err != nil:
 		return nil, fmt.Errorf("listen for metrics: %w", err)
-	}
-	return l, nil
-}
-
-// listenUnix listens on a socket that only root can use. The caller holds the
-// lock of the run directory, so a socket that is there is left from a crash.
-func listenUnix(path string) (net.Listener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("remove stale socket: %w", err)
-	}
-	old := syscall.Umask(0o177) // the mode must be right from the first moment
-	l, err := net.Listen("unix", path)
-	syscall.Umask(old)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
 	return l, nil
 }

@@ -21,6 +21,7 @@ import (
 
 	"weir/services/api"
 	"weir/services/config"
+	"weir/services/program"
 )
 
 // inside marks the process that runs in a network namespace of its own.
@@ -297,13 +298,13 @@ func TestWhatCannotStartSaysWhyInOneLine(t *testing.T) {
 		code   int
 		want   string
 	}{
-		{"metrics port in use", replace("127.0.0.1:19100", "127.0.0.1:19101"), exitFailed, "metrics address 127.0.0.1:19101 is in use"},
-		{"metrics address absent", replace("127.0.0.1:19100", "192.0.2.1:9100"), exitFailed, "metrics address 192.0.2.1:9100 is not on this machine"},
-		{"source address absent", replace("right: 10.10.0.103", "right: 10.10.0.153"), exitFailed, "BGP source address 10.10.0.153 is not on weir-north; add it: ip address add"},
-		{"interface absent", replace("exception: weir-north", "exception: weir-other"), exitFailed, "interface weir-other, which carries the BGP source addresses, is not there"},
-		{"bad cluster file", replace("fabric_mtu", "mtu"), exitUsage, "cluster.yaml:3: mtu: unknown key"},
-		{"unknown node", replace("node: lb1", "node: lb7"), exitUsage, `node "lb7" is not in cluster lab`},
-		{"no cluster file", replace("cluster_file: cluster.yaml", "cluster_file: other.yaml"), exitUsage, "other.yaml: no such file"},
+		{"metrics port in use", replace("127.0.0.1:19100", "127.0.0.1:19101"), program.ExitFailed, "metrics address 127.0.0.1:19101 is in use"},
+		{"metrics address absent", replace("127.0.0.1:19100", "192.0.2.1:9100"), program.ExitFailed, "metrics address 192.0.2.1:9100 is not on this machine"},
+		{"source address absent", replace("right: 10.10.0.103", "right: 10.10.0.153"), program.ExitFailed, "BGP source address 10.10.0.153 is not on weir-north; add it: ip address add"},
+		{"interface absent", replace("exception: weir-north", "exception: weir-other"), program.ExitFailed, "interface weir-other, which carries the BGP source addresses, is not there"},
+		{"bad cluster file", replace("fabric_mtu", "mtu"), program.ExitUsage, "cluster.yaml:3: mtu: unknown key"},
+		{"unknown node", replace("node: lb1", "node: lb7"), program.ExitUsage, `node "lb7" is not in cluster lab`},
+		{"no cluster file", replace("cluster_file: cluster.yaml", "cluster_file: other.yaml"), program.ExitUsage, "other.yaml: no such file"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := newPlace(t, tc.change)
@@ -313,7 +314,7 @@ func TestWhatCannotStartSaysWhyInOneLine(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
 				t.Fatalf("got %v, want %q", err, tc.want)
 			}
-			if got := exitCode(err); got != tc.code {
+			if got := program.ExitCode(err); got != tc.code {
 				t.Errorf("exit code %d, want %d", got, tc.code)
 			}
 			p.isEmpty("run")
