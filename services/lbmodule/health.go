@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"weir/services/api"
+	"weir/services/version"
 )
 
 // health is the answer of `/` on TCP 6091, for nodes that choose servers.
@@ -83,5 +84,5 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		draining = 1
 	}
 	gauge(descDraining, draining)
-	gauge(descBuild, 1, version)
+	gauge(descBuild, 1, version.Version)
 }

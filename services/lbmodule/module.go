@@ -23,6 +23,7 @@ import (
 	"weir/services/lbmodule/diag"
 	"weir/services/lbmodule/netdev"
 	"weir/services/lbmodule/usage"
+	"weir/services/program"
 )
 
 // module is the running program.
@@ -60,7 +61,7 @@ func run(ctx context.Context, log *slog.Logger, path string) (err error) {
 	m := &module{log: log, file: s.file, settings: s, ctx: ctx, boot: randomBoot()}
 	defer m.close()
 	defer cancel()
-	lock, err := lockRunDir(s.file.RunDir)
+	lock, err := program.LockRunDir(s.file.RunDir, "lbmodule")
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func (m *module) start() (failed chan error, err error) {
 		return nil, err
 	}
 	m.onClose(health.Close)
-	admin, err := listenUnix(s.file.AdminSocket())
+	admin, err := program.ListenUnix(s.file.AdminSocket())
 	if err != nil {
 		return nil, err
 	}

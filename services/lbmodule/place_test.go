@@ -11,6 +11,7 @@ import (
 	"weir/dataplane/packet"
 	"weir/dataplane/wire"
 	"weir/qemu/netns"
+	"weir/services/program"
 )
 
 // networking is everything of the server's that the module could have changed.
@@ -51,7 +52,7 @@ func TestUninstallLeavesTheServerAsItWas(t *testing.T) {
 	if w.networking() == before {
 		t.Fatal("the comparison sees nothing of the module")
 	}
-	if out, code := w.command("uninstall", "--config", w.config); code != exitFailed || !strings.Contains(out, "stop it first") {
+	if out, code := w.command("uninstall", "--config", w.config); code != program.ExitFailed || !strings.Contains(out, "stop it first") {
 		t.Errorf("uninstall beside a running agent: exit code %d, %q", code, out)
 	}
 	w.stop(syscall.SIGTERM)
@@ -85,12 +86,12 @@ func TestWhatCannotStartSaysWhyAndLeavesNothing(t *testing.T) {
 		says   string
 		code   int
 	}{
-		"unknown key":      {module("server:", "sever: x\nserver:"), "sever", exitUsage},
-		"unknown server":   {module("srv1", "srv9"), `server "srv9" is not in`, exitUsage},
-		"no interface":     {module("eth0", "eth7"), "interface eth7 is not there", exitFailed},
-		"no cluster file":  {module("cluster.yaml", "nowhere.yaml"), "nowhere.yaml", exitUsage},
-		"not a bpf system": {module("/sys/fs/bpf/", w.dir+"/"), "mount", exitFailed},
-		"no such cgroup":   {module("uplink", "cgroup: /nowhere\nuplink"), "/nowhere", exitFailed},
+		"unknown key":      {module("server:", "sever: x\nserver:"), "sever", program.ExitUsage},
+		"unknown server":   {module("srv1", "srv9"), `server "srv9" is not in`, program.ExitUsage},
+		"no interface":     {module("eth0", "eth7"), "interface eth7 is not there", program.ExitFailed},
+		"no cluster file":  {module("cluster.yaml", "nowhere.yaml"), "nowhere.yaml", program.ExitUsage},
+		"not a bpf system": {module("/sys/fs/bpf/", w.dir+"/"), "mount", program.ExitFailed},
+		"no such cgroup":   {module("uplink", "cgroup: /nowhere\nuplink"), "/nowhere", program.ExitFailed},
 	} {
 		out, code := w.command("--config", tc.config)
 		if code != tc.code || !strings.Contains(out, tc.says) || strings.Count(out, "\n") != 1 {
@@ -112,14 +113,14 @@ func TestASecondStartIsRefused(t *testing.T) {
 	c := w.dial(vip4)
 	exchange(t, c, "first")
 	out, code := w.command("--config", w.config)
-	if code != exitFailed || !strings.Contains(out, "another lbmodule runs") {
+	if code != program.ExitFailed || !strings.Contains(out, "another lbmodule runs") {
 		t.Errorf("same run directory: exit code %d, %q", code, out)
 	}
 	b, err := os.ReadFile(w.config)
 	w.must(err)
 	other := w.write("other.yaml", strings.Replace(string(b), "run_dir: run", "run_dir: run2", 1))
 	out, code = w.command("--config", other)
-	if code != exitFailed || !strings.Contains(out, "another lbmodule, has it") {
+	if code != program.ExitFailed || !strings.Contains(out, "another lbmodule, has it") {
 		t.Errorf("same port: exit code %d, %q", code, out)
 	}
 	exchange(t, c, "undisturbed")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"weir/qemu/netns"
+	"weir/services/program"
 )
 
 func TestTheClusterFileIsTakenUpWhenItChanges(t *testing.T) {
@@ -85,7 +86,7 @@ func TestTheAgentEndsWhenItsInterfaceIsRemoved(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("it goes on")
 	}
-	if code := w.agent.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(w.logged(), "interface was removed") {
+	if code := w.agent.ProcessState.ExitCode(); code != program.ExitFailed || !strings.Contains(w.logged(), "interface was removed") {
 		t.Errorf("exit code %d", code)
 	}
 	w.agent = nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -9,10 +8,8 @@ import (
 	"weir/services/config"
 	"weir/services/lbmodule/admission"
 	"weir/services/lbmodule/agent"
+	"weir/services/program"
 )
-
-// errConfig marks configuration that is readable but cannot be put in force here.
-var errConfig = errors.New("configuration")
 
 // protoTCP is TCP's IP protocol number.
 const protoTCP = 6
@@ -28,11 +25,11 @@ type settings struct {
 func load(path string) (*settings, error) {
 	file, err := config.LoadModule(path)
 	if err != nil {
-		return nil, asConfig(err)
+		return nil, program.ConfigError(err)
 	}
 	cluster, err := config.LoadCluster(file.ClusterFile)
 	if err != nil {
-		return nil, asConfig(err)
+		return nil, program.ConfigError(err)
 	}
 	return join(file, cluster)
 }
@@ -40,25 +37,10 @@ func load(path string) (*settings, error) {
 func join(file *config.Module, cluster *config.Cluster) (*settings, error) {
 	server := cluster.Server(file.Server)
 	if server == nil {
-		return nil, asConfig(fmt.Errorf("server %q is not in %s; add it to the list servers", file.Server, file.ClusterFile))
+		return nil, program.ConfigError(fmt.Errorf("server %q is not in %s; add it to the list servers", file.Server, file.ClusterFile))
 	}
 	return &settings{file, cluster, server}, nil
 }
-
-// asConfig marks an error as one of configuration.
-func asConfig(err error) error {
-	var bad config.Errors
-	if errors.As(err, &bad) {
-		return err
-	}
-	return &configError{err}
-}
-
-// configError is an error of configuration whose text is its own.
-type configError struct{ error }
-
-func (e *configError) Is(target error) bool { return target == errConfig }
-func (e *configError) Unwrap() error        { return e.error }
 
 // agentConfig is what the agent's core needs to know.
 func (s *settings) agentConfig(boot uint64) *agent.Config {

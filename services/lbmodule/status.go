@@ -11,6 +11,7 @@ import (
 	"weir/services/api"
 	"weir/services/lbmodule/admission"
 	"weir/services/lbmodule/agent"
+	"weir/services/version"
 )
 
 // adminHandler answers on the Unix socket what package api describes.
@@ -51,7 +52,7 @@ func (m *module) answer(w http.ResponseWriter, v any, ok bool) {
 // status is everything at one moment.
 func (m *module) status() (*api.ModuleStatus, bool) {
 	s := &api.ModuleStatus{
-		Health: api.HealthHealthy, Version: version,
+		Health: api.HealthHealthy, Version: version.Version,
 		Metrics: map[string]api.Metric{}, Offers: map[string]uint64{}, Drops: map[string]uint64{}, Counters: map[string]uint64{},
 	}
 	var c agent.Counters

@@ -9,6 +9,7 @@ import (
 	"weir/services/config"
 	"weir/services/lbmodule/bpf"
 	"weir/services/lbmodule/netdev"
+	"weir/services/program"
 )
 
 // uninstall removes everything of the module from the kernel: programs, links,
@@ -17,16 +18,15 @@ import (
 func uninstall(path string) error {
 	file, err := config.LoadModule(path)
 	if err != nil {
-		return asConfig(err)
+		return program.ConfigError(err)
 	}
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("root is needed to remove eBPF programs; run lbmodule uninstall as root")
 	}
-	lock, err := lockRunDir(file.RunDir)
+	lock, err := program.LockRunDir(file.RunDir, "lbmodule")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(lock.Name())
 	defer lock.Close()
 	index := 0
 	if up, err := uplink(file.Uplink, serverAddress(file)); err == nil {
