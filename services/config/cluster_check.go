@@ -52,8 +52,9 @@ func (c *Cluster) validate(d *document) {
 	k.id("cluster.name", c.Identity.Name)
 	k.within("cluster.id", int(c.Identity.ID), 1, 65535)
 	k.notEmpty("key_file", c.KeyFile)
-	// An IPv6 link carries 1280 bytes at least (RFC 8200, 5), plus our 28.
-	k.within("fabric_mtu", c.FabricMTU, 1280+28, 9216)
+	// An IPv6 link carries 1280 bytes at least (RFC 8200, 5), plus our 28. NICs
+	// are set to 1500: what is longer would vanish in them.
+	k.within("fabric_mtu", c.FabricMTU, 1280+28, 1500)
 	k.within("handshake.window_scale", c.Handshake.WindowScale, 0, 14)
 	k.within("handshake.hold_bytes", int(c.Handshake.HoldBytes), 2048, 1<<20)
 	k.within("handshake.hold_packets", c.Handshake.HoldPackets, 2, 1024)

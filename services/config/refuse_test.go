@@ -119,7 +119,8 @@ func TestABadClusterFileIsRefusedWithItsLine(t *testing.T) {
 		{"thresholds fall", "{utilization: 98, reject: 100}", "{utilization: 70, reject: 100}", `cluster.yaml:28: admission.thresholds[1].utilization: 70 does not rise above the step before, 80; list the steps from low to high`},
 		{"rejection falls", "{utilization: 98, reject: 100}", "{utilization: 98, reject: 10}", `cluster.yaml:28: admission.thresholds[1].reject: 10 is below the step before, 20; a busier server rejects no less`},
 		{"per cent", "{utilization: 98, reject: 100}", "{utilization: 98, reject: 101}", `cluster.yaml:28: admission.thresholds[1].reject: 101 is out of range, 0 to 100`},
-		{"mtu", "fabric_mtu: 1500", "fabric_mtu: 1280", `cluster.yaml:3: fabric_mtu: 1280 is out of range, 1308 to 9216`},
+		{"mtu", "fabric_mtu: 1500", "fabric_mtu: 1280", `cluster.yaml:3: fabric_mtu: 1280 is out of range, 1308 to 1500`},
+		{"mtu of large frames", "fabric_mtu: 1500", "fabric_mtu: 9000", `cluster.yaml:3: fabric_mtu: 9000 is out of range, 1308 to 1500`},
 		{"text for list", "communities: [\"65001:100\"]", "communities: none", `cluster.yaml:23: bgp.communities: is text where a list belongs; write a list: [a, b]`},
 		{"no nodes", "nodes:\n", "nodes: []\nservers_of_old:\n", `cluster.yaml:5: servers_of_old: unknown key; known here: cluster, key_file, fabric_mtu, handshake, nodes, servers, endpoints, routers, bgp, admission`},
 	})

@@ -360,7 +360,7 @@ func TestASignalReloadsAndTheSupervisorIsToldWhenNodedIsReady(t *testing.T) {
 	}
 	told("READY=1")
 	before := p.eventually("start", func(*api.NodeStatus) bool { return true })
-	p.edit("cluster.yaml", "fabric_mtu: 1500", "fabric_mtu: 1600")
+	p.edit("cluster.yaml", "fabric_mtu: 1500", "fabric_mtu: 1400")
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
