@@ -136,3 +136,24 @@ func TestALostEgressNodeMovesOnlyItsOwnSlots(t *testing.T) {
 		}
 	}
 }
+
+// A packet of the tuple's last life must not make an ingress purge its next.
+func TestStrayOfATupleThatIsTakenUpAgainIsNotAnswered(t *testing.T) {
+	r := newRig(t)
+	late := Stray{Key: tuple, From: lb1, Seq: 1, Ack: 2, Flags: 16}
+	r.message(wire.MsgOffer, offer())
+	r.core.Stray(r.now, &late)
+	r.synAck()
+	r.core.Stray(r.now, &late)
+	r.message(wire.MsgCommit, offer())
+	r.core.Stray(r.now, &late)
+	for _, s := range r.sent {
+		if s.m.Type == wire.MsgNotHere {
+			t.Fatal("an owned flow was denied")
+		}
+	}
+	r.Delete(&tuple)
+	r.now += 1e9
+	r.core.Stray(r.now, &late)
+	r.lastSent(wire.MsgNotHere)
+}

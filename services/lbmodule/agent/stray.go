@@ -21,7 +21,12 @@ type Stray struct {
 const notHereRate = 10000
 
 // Stray tells the node that sent a packet of a flow that we do not own (S-20).
+// If by now we do, or are about to, the packet was of the tuple's last life,
+// and its sender knows where the next one is.
 func (c *Core) Stray(now int64, s *Stray) {
+	if _, ours := c.flows.Get(&s.Key); ours || c.handshakes[s.Key] != nil {
+		return
+	}
 	if !c.strays.take(now, notHereRate) {
 		c.counters.NotHereLimited++
 		return
