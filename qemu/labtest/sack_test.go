@@ -108,7 +108,9 @@ func innerPacket(link uint32, frame []byte) []byte {
 	return ip[outer:]
 }
 
-// segment is the TCP header of an IPv4 packet, and how much data follows it.
+// segment is the TCP header of an IPv4 packet, and how much of the sequence
+// space follows it: data, and a FIN, which a receiver acknowledges like a byte
+// (RFC 9293, 3.4).
 func segment(ip []byte) (header.TCP, uint32) {
 	if len(ip) < header.IPv4MinimumSize || ip[0]>>4 != 4 || ip[9] != uint8(header.TCPProtocolNumber) {
 		return nil, 0
@@ -118,7 +120,11 @@ func segment(ip []byte) (header.TCP, uint32) {
 	if len(tcp) < header.TCPMinimumSize || len(tcp) < int(tcp.DataOffset()) {
 		return nil, 0
 	}
-	return tcp, uint32(v4.TotalLength()) - uint32(v4.HeaderLength()) - uint32(tcp.DataOffset())
+	length := uint32(v4.TotalLength()) - uint32(v4.HeaderLength()) - uint32(tcp.DataOffset())
+	if tcp.Flags().Contains(header.TCPFlagFin) {
+		length++
+	}
+	return tcp, length
 }
 
 // The check itself must be able to fail.
@@ -146,15 +152,19 @@ func TestASACKEdgeOutsideIsFound(t *testing.T) {
 	public := netip.MustParseAddrPort("203.0.113.10:80")
 	for _, c := range []struct {
 		from, to uint32
+		last     header.TCPFlags
 		fails    bool
-	}{{1100, 1200, false}, {1001, 2001, false}, {999, 1200, true}, {1100, 2002, true}} {
+	}{
+		{1100, 1200, 0, false}, {1001, 2001, 0, false}, {999, 1200, 0, true}, {1100, 2002, 0, true},
+		{1100, 2002, header.TCPFlagFin, false}, {1100, 2003, header.TCPFlagFin, true},
+	} {
 		_, err := checkSACKs(
 			&capture.File{LinkType: linkRaw, Packets: []capture.Packet{
 				{At: at(1), Data: tcp(80, 5000, 1000, header.TCPFlagSyn|header.TCPFlagAck, 0, nil)},
 				{At: at(3), Data: tcp(5000, 80, 1, header.TCPFlagAck, 0, sack(c.from, c.to))},
 			}},
 			&capture.File{LinkType: linkRaw, Packets: []capture.Packet{
-				{At: at(2), Data: tunnel(tcp(80, 5000, 777000, header.TCPFlagAck, 1000, nil))},
+				{At: at(2), Data: tunnel(tcp(80, 5000, 777000, header.TCPFlagAck|c.last, 1000, nil))},
 			}}, public)
 		if (err != nil) != c.fails {
 			t.Errorf("SACK %d to %d of data 1001 to 2001: %v", c.from, c.to, err)
