@@ -19,6 +19,7 @@ type sampler struct {
 	last        uint64
 	cpu         usage.CPU
 	cpuRate     admission.Rate
+	cpuFull     admission.Saturation
 	uplink      int
 	bandwidth   float64 // bytes per second; 0: not judged
 	receiveRate admission.Rate
@@ -46,11 +47,14 @@ func (s *sampler) sample(now int64, established int) {
 }
 
 func (s *sampler) sampleCPU(now int64, accepted int) error {
-	used, capacity, err := s.cpu.Read()
+	t, err := s.cpu.Read()
 	if err != nil {
 		return err
 	}
-	u, cost := s.cpuRate.Add(now, used, capacity, accepted)
+	u, cost := s.cpuRate.Add(now, t.Used, t.Capacity, accepted)
+	if s.cpuFull.Add(now, t.Periods, t.Throttled) {
+		u = max(u, 1)
+	}
 	s.control.Sample(admission.CPU, u, cost)
 	return nil
 }

@@ -13,10 +13,17 @@ import (
 	"strings"
 )
 
-// CPU reads processor time used, in ns since some past moment, and how much
-// may be used, in ns per second.
+// CPU reads how much processor time is used.
 type CPU interface {
-	Read() (used, capacity float64, err error)
+	Read() (CPUTime, error)
+}
+
+// CPUTime is a reading. Periods and Throttled stay 0 without a quota.
+type CPUTime struct {
+	Used      float64 // ns since some past moment
+	Capacity  float64 // ns that may be used per second
+	Periods   float64 // scheduling periods of the quota so far
+	Throttled float64 // … in which it did not suffice
 }
 
 // OpenCPU measures a control group, of version 1 or 2, against its quota; with
@@ -35,7 +42,7 @@ func OpenCPU(cgroup string) (CPU, error) {
 		}
 		c = g
 	}
-	if _, _, err := c.Read(); err != nil {
+	if _, err := c.Read(); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -52,40 +59,49 @@ func wholeMachine() float64 { return float64(runtime.NumCPU()) * 1e9 }
 // group2 is a group of control groups version 2.
 type group2 struct{ dir string }
 
-func (g *group2) Read() (used, capacity float64, err error) {
-	b, err := os.ReadFile(filepath.Join(g.dir, "cpu.stat"))
+func (g *group2) Read() (CPUTime, error) {
+	stat, err := readStat(g.dir)
 	if err != nil {
-		return 0, 0, fmt.Errorf("read CPU time of the control group: %w", err)
+		return CPUTime{}, err
 	}
-	for line := range strings.Lines(string(b)) {
-		if v, ok := strings.CutPrefix(line, "usage_usec "); ok {
-			if used, err = strconv.ParseFloat(strings.TrimSpace(v), 64); err != nil {
-				return 0, 0, fmt.Errorf("read CPU time of the control group: %w", err)
-			}
-			used *= 1e3
-		}
-	}
-	capacity = wholeMachine()
-	b, err = os.ReadFile(filepath.Join(g.dir, "cpu.max"))
+	t := CPUTime{Used: stat["usage_usec"] * 1e3, Capacity: wholeMachine(), Periods: stat["nr_periods"], Throttled: stat["nr_throttled"]}
+	b, err := os.ReadFile(filepath.Join(g.dir, "cpu.max"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return used, capacity, nil // the controller is not enabled for it: no quota
+		return t, nil // the controller is not enabled for it: no quota
 	}
 	if err != nil {
-		return 0, 0, fmt.Errorf("read CPU quota of the control group: %w", err)
+		return CPUTime{}, fmt.Errorf("read CPU quota of the control group: %w", err)
 	}
 	var quota, period float64
 	if n, _ := fmt.Sscan(string(b), &quota, &period); n == 2 && period > 0 { // else "max"
-		capacity = min(capacity, quota/period*1e9)
+		t.Capacity = min(t.Capacity, quota/period*1e9)
 	}
-	return used, capacity, nil
+	return t, nil
+}
+
+// readStat reads a group's cpu.stat: a name and a number per line.
+func readStat(dir string) (map[string]float64, error) {
+	b, err := os.ReadFile(filepath.Join(dir, "cpu.stat"))
+	if err != nil {
+		return nil, fmt.Errorf("read CPU time of the control group: %w", err)
+	}
+	stat := map[string]float64{}
+	for line := range strings.Lines(string(b)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if stat[name], err = strconv.ParseFloat(value, 64); err != nil {
+			return nil, fmt.Errorf("read CPU time of the control group: %w", err)
+		}
+	}
+	return stat, nil
 }
 
 // group1 is a group of control groups version 1, whose controllers cpu (quota)
 // and cpuacct (use) may be mounted together or apart.
-type group1 struct{ quota, period, usage string }
+type group1 struct{ dir, quota, period, usage string }
 
 func openGroup1(dir string) (*group1, error) {
 	g := &group1{
+		dir:    dir,
 		quota:  filepath.Join(dir, "cpu.cfs_quota_us"),
 		period: filepath.Join(dir, "cpu.cfs_period_us"),
 		usage:  filepath.Join(dir, "cpuacct.usage"),
@@ -102,23 +118,28 @@ func openGroup1(dir string) (*group1, error) {
 	return g, nil
 }
 
-func (g *group1) Read() (used, capacity float64, err error) {
-	if used, err = number(g.usage); err != nil {
-		return 0, 0, fmt.Errorf("read CPU time of the control group: %w", err)
+func (g *group1) Read() (CPUTime, error) {
+	used, err := number(g.usage)
+	if err != nil {
+		return CPUTime{}, fmt.Errorf("read CPU time of the control group: %w", err)
 	}
 	quota, err := number(g.quota)
 	if err != nil {
-		return 0, 0, fmt.Errorf("read CPU quota of the control group: %w", err)
+		return CPUTime{}, fmt.Errorf("read CPU quota of the control group: %w", err)
 	}
 	period, err := number(g.period)
 	if err != nil {
-		return 0, 0, fmt.Errorf("read CPU quota of the control group: %w", err)
+		return CPUTime{}, fmt.Errorf("read CPU quota of the control group: %w", err)
 	}
-	capacity = wholeMachine()
+	stat, err := readStat(g.dir)
+	if err != nil {
+		return CPUTime{}, err
+	}
+	t := CPUTime{Used: used, Capacity: wholeMachine(), Periods: stat["nr_periods"], Throttled: stat["nr_throttled"]}
 	if quota > 0 && period > 0 { // -1: none
-		capacity = min(capacity, quota/period*1e9)
+		t.Capacity = min(t.Capacity, quota/period*1e9)
 	}
-	return used, capacity, nil
+	return t, nil
 }
 
 func number(path string) (float64, error) {
@@ -136,23 +157,24 @@ type machine struct{}
 // architectures that Go knows.
 const tick = 10e6
 
-func (machine) Read() (used, capacity float64, err error) {
+func (machine) Read() (CPUTime, error) {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
-		return 0, 0, fmt.Errorf("read CPU time of the machine: %w", err)
+		return CPUTime{}, fmt.Errorf("read CPU time of the machine: %w", err)
 	}
 	line, _, _ := strings.Cut(string(b), "\n")
 	f := strings.Fields(line)
 	if len(f) < 9 || f[0] != "cpu" {
-		return 0, 0, fmt.Errorf("read CPU time of the machine: unexpected %q in /proc/stat", line)
+		return CPUTime{}, fmt.Errorf("read CPU time of the machine: unexpected %q in /proc/stat", line)
 	}
+	t := CPUTime{Capacity: wholeMachine()}
 	// user nice system idle iowait irq softirq steal
 	for _, i := range []int{1, 2, 3, 6, 7, 8} {
 		v, err := strconv.ParseFloat(f[i], 64)
 		if err != nil {
-			return 0, 0, fmt.Errorf("read CPU time of the machine: %w", err)
+			return CPUTime{}, fmt.Errorf("read CPU time of the machine: %w", err)
 		}
-		used += v * tick
+		t.Used += v * tick
 	}
-	return used, wholeMachine(), nil
+	return t, nil
 }
