@@ -41,7 +41,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -197,6 +196,3 @@ func RegisterThread() error {
 
 // UnregisterThread undoes RegisterThread and gives the thread's cached frames back.
 func UnregisterThread() { C.rte_thread_unregister() }
-
-// Version is DPDK's name and version.
-func Version() string { return C.GoString((*C.char)(unsafe.Pointer(C.rte_version()))) }

@@ -155,8 +155,6 @@ func (w *Worker) seconds() int64 { return (w.now + w.cfg.WallNanos) / 1e9 }
 
 func (w *Worker) milliseconds() int64 { return (w.now + w.cfg.WallNanos) / 1e6 }
 
-func (w *Worker) mtu() uint16 { return w.cfg.FabricMTU }
-
 // drop counts a reason and sets the verdict.
 func (w *Worker) drop(b *packet.Buf, why Counter) {
 	b.Verdict = packet.Drop

@@ -29,10 +29,3 @@ func TestRoomMovesBetweenHeadFrameAndTail(t *testing.T) {
 		t.Errorf("the frame is %q", b.Bytes())
 	}
 }
-
-func TestAFrameTooShortForAnEthernetHeaderStaysAsItIs(t *testing.T) {
-	b := frameBuf([]byte("0123456789abc"))
-	if SetEthernet(&b, macA, macB, EtherTypeIPv4); string(b.Bytes()) != "0123456789abc" {
-		t.Errorf("%q", b.Bytes())
-	}
-}

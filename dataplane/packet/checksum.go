@@ -55,20 +55,6 @@ func Fold(acc uint64) uint16 {
 // Checksum is the Internet checksum of b, to be written big-endian.
 func Checksum(b []byte) uint16 { return ^Fold(Add(0, b)) }
 
-// UpdateChecksum is the checksum sum after a 16-bit word that it covers, at an
-// even offset, changed from old to new (RFC 1624, equation 3).
-func UpdateChecksum(sum, old, new uint16) uint16 {
-	s := uint32(^sum) + uint32(^old) + uint32(new)
-	s = s>>16 + s&0xffff
-	s = s>>16 + s&0xffff
-	return ^uint16(s)
-}
-
-// UpdateChecksum32 is UpdateChecksum for a 32-bit field at an even offset.
-func UpdateChecksum32(sum uint16, old, new uint32) uint16 {
-	return UpdateChecksum(UpdateChecksum(sum, uint16(old>>16), uint16(new>>16)), uint16(old), uint16(new))
-}
-
 // pseudo begins the sum of a transport segment with its pseudo header: RFC
 // 9293, 3.1 for IPv4 and RFC 8200, 8.1 for IPv6. addresses are source and
 // destination, as they stand in the header: 8 or 32 bytes.

@@ -54,31 +54,3 @@ func TestSumsCarryAtTheirLimits(t *testing.T) {
 		}
 	}
 }
-
-func TestRFC1624sExample(t *testing.T) {
-	if got := UpdateChecksum(0xdd2f, 0x5555, 0x3285); got != 0x0000 {
-		t.Errorf("%#x, want 0 and not 0xffff", got)
-	}
-}
-
-func TestAnUpdatedChecksumIsTheRecomputedOne(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	for range 20000 {
-		b := make([]byte, 40)
-		for i := range b {
-			b[i] = byte(r.Uint32())
-		}
-		if r.IntN(4) == 0 { // edges of the arithmetic
-			binary.BigEndian.PutUint32(b[8:], []uint32{0, 0xffff, 0xffff0000, 0xffffffff}[r.IntN(4)])
-		}
-		old := Checksum(b)
-		was16, now16 := binary.BigEndian.Uint16(b[2:]), uint16(r.Uint32())
-		binary.BigEndian.PutUint16(b[2:], now16)
-		sum := UpdateChecksum(old, was16, now16)
-		was32, now32 := binary.BigEndian.Uint32(b[8:]), r.Uint32()
-		binary.BigEndian.PutUint32(b[8:], now32)
-		if got, want := UpdateChecksum32(sum, was32, now32), Checksum(b); got != want {
-			t.Fatalf("%#x, want %#x", got, want)
-		}
-	}
-}

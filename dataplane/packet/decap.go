@@ -12,7 +12,7 @@ type Outer struct {
 // checks the outer IPv4 header (no options), UDP to the data port, GUE variant
 // 1 and that all lengths agree. Afterwards b begins with 14 bytes for an
 // Ethernet header, of which only the EtherType is written: Parse and FlowOf
-// work, SetEthernet makes it whole. The inner packet is not checked beyond its
+// work; the MAC addresses are stale. The inner packet is not checked beyond its
 // version and length. When it fails, b is as it was.
 func Decapsulate(b *Buf) (Outer, Status) {
 	var o Outer

@@ -77,7 +77,7 @@ func TestDecapsulationUndoesEncapsulation(t *testing.T) {
 		if st := Parse(b.Bytes(), &again); st != OK || again != in {
 			t.Errorf("%s: %v %+v", name, st, again)
 		}
-		SetEthernet(&b, macB, macA, in.EtherType)
+		PutEthernet(b.Bytes(), macB, macA, in.EtherType)
 		if !bytes.Equal(b.Bytes(), f[:14+in.L3Len]) {
 			t.Errorf("%s: frame differs:\n%x\n%x", name, b.Bytes(), f)
 		}

@@ -56,12 +56,3 @@ func PutEthernet(b []byte, dst, src [6]byte, etherType uint16) {
 	copy(b[6:12], src[:])
 	binary.BigEndian.PutUint16(b[12:], etherType)
 }
-
-// SetEthernet writes the Ethernet header of a frame that begins with room for
-// one, as Decapsulate leaves it. A frame too short to hold it stays as it is.
-func SetEthernet(b *Buf, dst, src [6]byte, etherType uint16) {
-	if b.Len < EthernetSize {
-		return
-	}
-	PutEthernet(b.Bytes(), dst, src, etherType)
-}

@@ -30,12 +30,6 @@ type Info struct {
 	ICMPCode  uint8
 }
 
-// DSCP is the differentiated services code point (RFC 2474).
-func (in *Info) DSCP() uint8 { return in.TOS >> 2 }
-
-// ECN is the congestion notification field (RFC 3168): 0 to 3.
-func (in *Info) ECN() uint8 { return in.TOS & 3 }
-
 // PayloadLen is the number of payload bytes of the segment or datagram.
 func (in *Info) PayloadLen() int { return int(in.End) - int(in.Payload) }
 

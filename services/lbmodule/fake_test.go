@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
@@ -304,11 +303,4 @@ func (n *fakeNode) last(typ uint8) (wire.Tracker, bool) {
 		}
 	}
 	return wire.Tracker{}, false
-}
-
-// rst tells whether a packet is a reset; for captures in tests.
-func rst(ip []byte) bool {
-	f := asFrame(ip)
-	var in packet.Info
-	return packet.Parse(f, &in) == packet.OK && in.TCPFlags&packet.RST != 0 && binary.BigEndian.Uint16(f[12:]) != 0
 }
