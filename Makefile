@@ -25,7 +25,7 @@ TREE := ./dataplane/... ./services/... ./qemu/...
 PACKAGES := build-essential ca-certificates pkg-config \
 	libdpdk-dev dpdk dpdk-dev libnuma-dev libbsd-dev \
 	clang-14 llvm-14 libbpf-dev linux-libc-dev \
-	iproute2 procps util-linux curl \
+	iproute2 ethtool bpftool procps util-linux curl \
 	frr nginx-light libnginx-mod-http-echo \
 	wrk iperf3 tcpdump
 

@@ -49,8 +49,8 @@ func TestProgramsThatCannotWorkSayWhyInOneLine(t *testing.T) {
 		{"dataplane without a configuration", "dataplane", node.Namespace, filepath.Join(dir, "none.yaml"), 0, []string{"none.yaml"}},
 		{"noded without a configuration", "noded", node.Namespace, filepath.Join(dir, "none.yaml"), 0, []string{"none.yaml"}},
 		{"lbmodule without a configuration", "lbmodule", srv.Namespace, filepath.Join(dir, "none.yaml"), 0, []string{"none.yaml"}},
-		{"dataplane without root", "dataplane", node.Namespace, nodeYAML, 65534, []string{"root"}},
-		{"lbmodule without root", "lbmodule", srv.Namespace, moduleYAML, 65534, []string{"root"}},
+		{"dataplane without root", "dataplane", node.Namespace, forAnybody(t, nodeYAML), 65534, []string{"root"}},
+		{"lbmodule without root", "lbmodule", srv.Namespace, forAnybody(t, moduleYAML), 65534, []string{"root"}},
 		{"dataplane with an absent interface", "dataplane", node.Namespace, withRunDir(t, edited("absent.yaml", nodeYAML, "af_packet:north0", "af_packet:north9"), dir), 0, []string{"north9"}},
 		{"lbmodule with an absent interface", "lbmodule", srv.Namespace, withRunDir(t, edited("absent2.yaml", moduleYAML, "uplink: eth0", "uplink: eth9"), dir), 0, []string{"eth9"}},
 		{"a second dataplane", "dataplane", node.Namespace, nodeYAML, 0, []string{"another", "stop it"}},
@@ -63,7 +63,11 @@ func TestProgramsThatCannotWorkSayWhyInOneLine(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, filepath.Join(theLab.Bin, c.program), "--config", c.config)
+			program := filepath.Join(theLab.Bin, c.program)
+			if c.user != 0 {
+				program = copied(t, program, filepath.Dir(c.config), 0o755)
+			}
+			cmd := exec.CommandContext(ctx, program, "--config", c.config)
 			if c.user != 0 {
 				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: c.user, Gid: c.user}}
 			}
@@ -90,6 +94,46 @@ func TestProgramsThatCannotWorkSayWhyInOneLine(t *testing.T) {
 	}
 	// None of that may have harmed the programs that run.
 	eventually(t, 20*time.Second, allServed)
+}
+
+// forAnybody copies a configuration, and the cluster file and key that it
+// names, into a folder that every user can enter; the key stays root's.
+func forAnybody(t *testing.T, path string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "weir-labtest-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	copied(t, filepath.Join(theLab.Dir, "cluster.yaml"), dir, 0o644)
+	copied(t, filepath.Join(theLab.Dir, "cluster.key"), dir, 0o600)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := strings.ReplaceAll(string(text), filepath.Join(theLab.Dir, "cluster.yaml"), "cluster.yaml")
+	to := filepath.Join(dir, filepath.Base(path))
+	if err := os.WriteFile(to, []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// copied copies a file into a folder.
+func copied(t *testing.T, path, dir string, mode os.FileMode) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(dir, filepath.Base(path))
+	if err := os.WriteFile(to, content, mode); err != nil {
+		t.Fatal(err)
+	}
+	return to
 }
 
 // withRunDir gives a configuration a run directory of its own, so that its sockets
