@@ -42,14 +42,14 @@ const (
 
 // Times of the handshake, in ns.
 const (
-	halfOpenLife    = 10e9  // until the ACK
-	offeringLife    = 6e9   // from the ACK to the commit
+	halfOpenLife    = 10e9  // until the ACK; a repeated SYN/ACK extends it
+	offeringLife    = 30e9  // from the ACK to the commit: no limit on offers, but on lost messages
 	refusedLife     = 2e9   // how long repeated packets of a refused connection are reset
 	firstSynAck     = 1e9   // first repetition of the SYN/ACK (RFC 6298, 2.1), then doubling
 	firstRepeat     = 30e6  // first repetition of choices and offers, then doubling
 	longestRepeat   = 500e6 // … up to this
-	maxSynAckTries  = 3
-	maxOfferTries   = 6 // 30 ms doubling to 500 ms: the module is silent for 1.4 s
+	maxSynAckTries  = 6     // after 1, 3, 7, 15, 31 and 63 s
+	maxOfferTries   = 6     // 30 ms doubling to 500 ms: the module is silent for 1.4 s
 	proofWindow     = 65535
 	repeatsPerSec   = 5000 // SYN/ACKs repeated by one worker: no amplifier under flood
 	resetsPerSecond = 1000 // RSTs to closed ports and unknown flows, per worker

@@ -19,7 +19,7 @@ type pending struct {
 const (
 	firstQuery   = 20e6  // ns until the secondary is asked (S-71), then doubling
 	longestQuery = 500e6 // ns
-	queryLife    = 7e9   // ns; longer than the offers of one connection may take
+	queryLife    = 32e9  // ns; longer than the offers of one connection may take
 	unvouchedFor = 1e9   // ns, when no cookie vouches for it
 )
 

@@ -112,7 +112,9 @@ func (w *Worker) repeatSynAck(i uint32, h *halfOpen, k *flow.Key) {
 		}
 		w.sendSynAck(h, k)
 		w.count.add(SynAckResent, 1)
-		w.halfTimers.schedule(i, min(w.now+int64(firstSynAck)<<h.tries, h.deadline))
+		next := w.now + int64(firstSynAck)<<h.tries
+		h.deadline = max(h.deadline, next+firstSynAck)
+		w.halfTimers.schedule(i, next)
 		return
 	}
 	w.halfTimers.schedule(i, h.deadline)
