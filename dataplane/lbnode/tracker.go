@@ -32,13 +32,14 @@ func (w *Worker) onSyn(m *wire.Tracker) {
 			w.toNode(m.Ingress, m)
 			return
 		}
-	case h.clientISN == m.ClientISN && h.role == primary:
+	case h.clientISN == m.ClientISN && h.role == primary && h.stage == synSeen:
 		h.ingress = m.Ingress
 		w.answerSyn(i, h, &m.Key)
 		return
-	case h.stage == offering:
+	case h.stage == offering || h.clientISN == m.ClientISN && h.role == primary:
 		// A valid ACK stands behind this entry; a SYN, which anybody can write,
-		// does not displace it (S-15). The client's SYN will come again.
+		// does not displace it (S-15). The client's SYN will come again. A late
+		// copy of this connection's own must not stop what is being repeated.
 		w.count.add(DropDuplicateSyn, 1)
 		return
 	}

@@ -106,3 +106,38 @@ func TestEveryLostOrDoubledMessageOfTheHandshakeLeavesAWorkingConnection(t *test
 		})
 	}
 }
+
+// The second copy of a SYN, or of its way between the trackers, comes when a
+// server is being looked for, and one more message is lost.
+func TestASYNThatComesAgainLateStopsNoRepetition(t *testing.T) {
+	c := newCluster(t, 22, Options{Nodes: 3, Servers: 3, Script: true})
+	late := []string{"tcp SYN", trackerKind(wire.MsgSyn), trackerKind(wire.MsgSynStore)}
+	lost := []uint8{wire.MsgQuery, wire.MsgChoice, wire.MsgOffer, wire.MsgAccept, wire.MsgMapped, wire.MsgMappedAck, wire.MsgMapping, wire.MsgCommit}
+	n, what := 0, map[*Flow]string{}
+	for _, again := range late {
+		for _, msg := range lost {
+			for _, after := range []time.Duration{5, 8, 15, 25} {
+				for range 6 {
+					second := Fault{Kind: again, First: 1, Last: 1, Double: true, Later: after * time.Millisecond}
+					missing := Fault{Kind: trackerKind(msg), First: 1, Last: 1}
+					c.Script.Set(tuple(n), second, missing)
+					f := c.Load.Start(c.Client, time.Duration(n)*5*time.Millisecond, Plan{Client: tuple(n).Client, VIP: tuple(n).VIP,
+						Up: 3000, Down: 5000, ServerFirst: n%2 == 0, ServerEnds: n%4 == 0})
+					what[f] = fmt.Sprint(second, ", ", missing)
+					n++
+				}
+			}
+		}
+	}
+	err := c.Run(time.Minute)
+	for f, faults := range what {
+		if took := f.Ended - f.Began; f.Done && took > 3*time.Second {
+			t.Errorf("%v took %v: %s", f, took, faults)
+		} else if f.Err != nil {
+			t.Errorf("%v: %v: %s", f, f.Err, faults)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -24,23 +24,23 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%s %d to %d %s", f.Kind, f.First, f.Last, what)
 }
 
-// Script gives connections one fault each, and counts what it sees of them.
+// Script gives connections their faults, and counts what it sees of them.
 type Script struct {
 	isVIP  func(netip.Addr) bool
-	faults map[Tuple]Fault
+	faults map[Tuple][]Fault
 	seen   map[Tuple]map[string]int
 	struck map[Tuple]int
 }
 
 // NewScript makes a script without faults.
 func NewScript(isVIP func(netip.Addr) bool) *Script {
-	return &Script{isVIP: isVIP, faults: map[Tuple]Fault{}, seen: map[Tuple]map[string]int{}, struck: map[Tuple]int{}}
+	return &Script{isVIP: isVIP, faults: map[Tuple][]Fault{}, seen: map[Tuple]map[string]int{}, struck: map[Tuple]int{}}
 }
 
-// Set gives a connection its fault.
-func (s *Script) Set(t Tuple, f Fault) { s.faults[t] = f }
+// Set gives a connection its faults. Where several fit a frame, the first counts.
+func (s *Script) Set(t Tuple, faults ...Fault) { s.faults[t] = faults }
 
-// Struck is how often the fault of a connection has happened.
+// Struck is how often faults of a connection have happened.
 func (s *Script) Struck(t Tuple) int { return s.struck[t] }
 
 // Stage applies the script; it belongs at the way out of every component.
@@ -57,15 +57,17 @@ func (s *Script) Stage(k Packet, next func(Packet)) {
 	}
 	seen[kind.Name]++
 	n := seen[kind.Name]
-	f, has := s.faults[kind.Tuple]
-	if !has || f.Kind != kind.Name || n < f.First || n > f.Last {
-		next(k)
+	for _, f := range s.faults[kind.Tuple] {
+		if f.Kind != kind.Name || n < f.First || n > f.Last {
+			continue
+		}
+		s.struck[kind.Tuple]++
+		if f.Double {
+			next(k)
+			k.Delay += f.Later
+			next(k)
+		}
 		return
 	}
-	s.struck[kind.Tuple]++
-	if f.Double {
-		next(k)
-		k.Delay += f.Later
-		next(k)
-	}
+	next(k)
 }
