@@ -9,7 +9,7 @@
 // Pipeline layout, every arrow between threads a Ring:
 //
 //	rx (1 or 2) → worker (n) → tx (1 or 2)
-//	   └→ slow ←──────┘└→ TAPs
+//	   └→ slow ←─────→┘└→ TAPs
 //	       └→ tx
 package engine
 
@@ -77,6 +77,7 @@ type Engine struct {
 	workers []*thread // those of threads that run a fast worker
 	slow    *thread
 	ios     []*IO
+	slowIO  *IO
 	rings   []*Ring
 	steer   atomic.Pointer[steering]
 }
@@ -120,6 +121,10 @@ func (e *Engine) Workers() int { return max(1, len(e.cfg.Layout.Workers)) }
 
 // IO is how worker i gets and gives up frames (lbnode.IO).
 func (e *Engine) IO(i int) *IO { return e.ios[i] }
+
+// SlowIO is how the slow worker gets and gives up frames, and hands them to the
+// fast ones (lbnode.SlowIO).
+func (e *Engine) SlowIO() *IO { return e.slowIO }
 
 // SetSteering swaps the steering; threads take it up with their next burst.
 func (e *Engine) SetSteering(s Steering) { e.steer.Store(&steering{s}) }

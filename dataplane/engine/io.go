@@ -14,6 +14,8 @@ type IO struct {
 	taps   [packet.NumPorts]*exception.Interface // of the thread that writes to the kernel
 	kernel *outlet                               // of every other
 	out    [packet.NumPorts]*outlet              // nil: the NIC is this thread's own
+	hands  []*outlet                             // of the slow worker's thread in a pipeline: to each fast worker
+	inside []packet.Buf                          // in a single layout: handed over, not yet taken
 	counts *Counters
 }
 
@@ -41,6 +43,21 @@ func (o *IO) Send(b packet.Buf) { o.send(&b) }
 
 // Free gives a frame back.
 func (o *IO) Free(b packet.Buf) { o.free(&b) }
+
+// Hand gives a frame to a fast worker, which gets it with Port Inside. Only the
+// slow worker's outlet can.
+func (o *IO) Hand(worker int, b packet.Buf) {
+	b.Port, b.Verdict = packet.Inside, packet.Drop
+	switch {
+	case o.hands != nil:
+		o.put(o.hands[worker], &b)
+	case len(o.inside) < cap(o.inside):
+		o.inside = append(o.inside, b)
+	default:
+		o.counts.add(RingFull, 1)
+		o.free(&b)
+	}
+}
 
 func (o *IO) send(b *packet.Buf) {
 	if out := o.out[b.Port]; out != nil {
@@ -117,6 +134,9 @@ func (o *IO) toKernel(b *packet.Buf) {
 // flush hands over what gathered in the outlets.
 func (o *IO) flush() {
 	for _, out := range o.out {
+		o.push(out)
+	}
+	for _, out := range o.hands {
 		o.push(out)
 	}
 	o.push(o.kernel)

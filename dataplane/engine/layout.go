@@ -26,7 +26,7 @@ func (e *Engine) buildPipeline() error {
 	slowBody := slow.body.(*slowWorker)
 	slowBody.io.taps = e.cfg.Exceptions
 	var workers []*thread
-	e.ios = nil // the slow worker's own is not among the fast workers'
+	e.ios, e.slowIO = nil, slowBody.io // the slow worker's own is not among the fast workers'
 	for i, core := range l.Workers {
 		t, err := e.buildWorker(&worker{}, "worker", i, core, tx)
 		if err != nil {
@@ -34,6 +34,7 @@ func (e *Engine) buildPipeline() error {
 		}
 		io := t.body.(*worker).io
 		io.kernel = e.outlet(slow, &slowBody.toKernel)
+		slowBody.io.hands = append(slowBody.io.hands, e.outlet(t, &t.body.(*worker).in))
 		workers = append(workers, t)
 	}
 	e.workers = workers

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"weir/dataplane/dpdk"
 	"weir/dataplane/packet"
 )
@@ -32,9 +34,9 @@ func (e *Engine) buildSingle() error {
 	for _, p := range e.cfg.Ports {
 		t.watch(p)
 	}
-	io := &IO{x: x, taps: e.cfg.Exceptions, counts: &t.counts}
+	io := &IO{x: x, taps: e.cfg.Exceptions, inside: make([]packet.Buf, 0, ringSize), counts: &t.counts}
 	t.body = &single{e: e, x: x, io: io}
-	e.threads, e.workers, e.slow, e.ios = []*thread{t}, []*thread{t}, t, []*IO{io}
+	e.threads, e.workers, e.slow, e.ios, e.slowIO = []*thread{t}, []*thread{t}, t, []*IO{io}, io
 	return nil
 }
 
@@ -62,7 +64,17 @@ func (s *single) step(now int64) int {
 			s.io.dispatch(rest)
 		}
 	}
+	s.takeInside(now)
 	return n + s.io.fromKernel()
+}
+
+// takeInside gives the worker what the slow one handed over.
+func (s *single) takeInside(now int64) {
+	for bufs := range slices.Chunk(s.io.inside, Burst) {
+		s.worker.Burst(now, bufs)
+		s.io.dispatch(bufs)
+	}
+	s.io.inside = s.io.inside[:0]
 }
 
 // split separates the worker's frames from the slow worker's, each in order.
@@ -93,4 +105,4 @@ func (s *single) tick(now int64) int64 {
 	return min(s.worker.Tick(now), s.slow.Tick(now))
 }
 
-func (s *single) waiting() bool { return s.io.fromKernelWaits() }
+func (s *single) waiting() bool { return len(s.io.inside) > 0 || s.io.fromKernelWaits() }

@@ -12,6 +12,10 @@ const (
 	North Port = iota // towards the edge router: bare client packets
 	South             // towards the fabric: encapsulated packets and control datagrams
 	NumPorts
+
+	// Inside is the port of what the node's slow worker hands to a fast one:
+	// datagrams without any headers below (S-82). No NIC receives them.
+	Inside = NumPorts
 )
 
 // Verdict is what a stage decided about a frame.
