@@ -157,14 +157,14 @@ func state() *api.DesiredState {
 	c := &lbnode.Config{
 		Self: 1, Epoch: 1, FabricMTU: 1500, WScale: 7, HoldBytes: 65536, HoldPkts: 16,
 		Nodes: []lbnode.Node{
-			{Number: 1, ID: "lb1", South: netip.MustParseAddr("10.81.0.1"), Tracker: true, Ingress: true, Egress: true, Seed: 1},
-			{Number: 2, ID: "lb2", South: netip.MustParseAddr("10.81.0.2"), Tracker: true, Ingress: true, Egress: true, Seed: 2},
+			{Number: 1, ID: "lb1", North: netip.MustParseAddr("10.80.0.11"), South: netip.MustParseAddr("10.81.0.1"), Tracker: true, Ingress: true, Egress: true, Seed: 1},
+			{Number: 2, ID: "lb2", North: netip.MustParseAddr("10.80.0.12"), South: netip.MustParseAddr("10.81.0.2"), Tracker: true, Ingress: true, Egress: true, Seed: 2},
 		},
 		Servers:   []lbnode.Server{{Number: 1, ID: "srv1", Address: netip.MustParseAddr("10.81.0.3"), Weight: 1, Healthy: true, Seed: 3}},
 		Endpoints: []lbnode.Endpoint{{Name: "web", Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.10")}, Proto: 6, PortFirst: 80, PortLast: 80, Servers: []uint16{1}, TTL: 8}},
 	}
 	c.Addresses[packet.South] = []netip.Addr{netip.MustParseAddr("10.81.0.1")}
-	return api.NewDesiredState(c, []netip.Addr{netip.MustParseAddr("10.80.0.2")})
+	return api.NewDesiredState(c, []netip.Addr{netip.MustParseAddr("10.80.0.2")}, true)
 }
 
 func TestTheProgramServesItsSocketUntilItIsStopped(t *testing.T) {

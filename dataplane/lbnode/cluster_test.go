@@ -52,7 +52,7 @@ type testServer struct {
 	silent   bool
 }
 
-var testSecrets = Secrets{Control: wire.Key{K0: 1, K1: 2}, Cookie: wire.Key{K0: 3, K1: 4},
+var testSecrets = Secrets{Control: []wire.ControlKey{{ID: 1, Key: wire.Key{K0: 1, K1: 2}}}, Cookie: []wire.Key{{K0: 3, K1: 4}},
 	Ring: flow.Seed{5, 6}, Ranking: flow.Seed{7, 8}, Steering: flow.Seed{9, 10}}
 
 var (
@@ -129,7 +129,7 @@ func (c *cluster) put(from string, b packet.Buf) {
 	var in packet.Info
 	if packet.Parse(b.Bytes(), &in) == packet.OK && in.Proto == packet.ProtoUDP && in.DstPort == wire.PortTracker {
 		d := append([]byte(nil), b.Bytes()[in.Payload:in.End]...)
-		if err := wire.GetTracker(d, &f.msg, testSecrets.Control); err != nil {
+		if err := wire.GetTracker(d, &f.msg, testSecrets.Control[0].Key); err != nil {
 			c.t.Fatalf("%s sent a bad tracker message: %v", from, err)
 		}
 	}
@@ -287,11 +287,11 @@ func (s *testServer) send(to, lone uint16, m wire.Tracker) {
 	}
 	cfg := s.c.nodes[0].cfg
 	s.seq++
-	m.Header = wire.Header{Type: m.Type, Role: wire.RoleServer, Sender: s.number, Boot: 1, Seq: s.seq}
+	m.Header = wire.Header{Type: m.Type, Role: wire.RoleServer, Sender: s.number, Boot: 1, Seq: s.seq, KeyID: 1}
 	target, _ := packet.NewEncapTarget(cfg.Nodes[to].MAC, cfg.Servers[s.number].MAC, cfg.Nodes[to].South, cfg.Servers[s.number].Address)
 	b := s.c.newBuf()
 	b.Resize(wire.TrackerSize)
-	wire.PutTracker(b.Bytes(), &m, testSecrets.Control)
+	wire.PutTracker(b.Bytes(), &m, testSecrets.Control[0].Key)
 	packet.PrependUDP(&b, &target, 50000, wire.PortTracker)
 	b.Port = packet.South
 	s.c.put(cfg.Servers[s.number].ID, b)

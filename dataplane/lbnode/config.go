@@ -6,6 +6,7 @@ package lbnode
 
 import (
 	"net/netip"
+	"time"
 
 	"weir/dataplane/flow"
 	"weir/dataplane/packet"
@@ -15,6 +16,9 @@ import (
 // MAC is an Ethernet address.
 type MAC [6]byte
 
+// Tick is the unit of leases.
+const Tick = 100 * time.Millisecond
+
 // NoNode is the number of no node: a lone node has no secondary.
 const NoNode = 0xffff
 
@@ -22,6 +26,8 @@ const NoNode = 0xffff
 type Node struct {
 	Number  uint16
 	ID      string
+	Boot    uint64     // of its dataplane: with another one it has lost its state
+	North   netip.Addr // where answers to pings from the fabric go
 	South   netip.Addr // where its datagrams go
 	MAC     MAC        // next hop on the fabric towards it; zero: not resolved
 	Tracker bool       // may be primary or secondary (S-6)
@@ -38,6 +44,8 @@ type Server struct {
 	MAC     MAC    // next hop on the fabric towards it; zero: not resolved
 	Weight  uint32 // relative capacity
 	Healthy bool   // gets offers
+	Dead    bool   // no sign of life: packets to it are answered with RST (S-58)
+	Boot    uint64 // of its module
 	Seed    uint64
 }
 
@@ -56,11 +64,11 @@ type Endpoint struct {
 
 // Secrets of a cluster. Each use has its own.
 type Secrets struct {
-	Control  wire.Key  // tags of control datagrams
-	Cookie   wire.Key  // ISNs (S-12)
-	Ring     flow.Seed // primary and secondary; never rotated (S-70)
-	Ranking  flow.Seed // order of offers
-	Steering flow.Seed // flow to worker; per node, need not be shared
+	Control  []wire.ControlKey // tags of control datagrams; the first one seals
+	Cookie   []wire.Key        // ISNs (S-12); the first one makes them
+	Ring     flow.Seed         // primary and secondary; never rotated (S-70)
+	Ranking  flow.Seed         // order of offers
+	Steering flow.Seed         // flow to worker; per node, need not be shared
 }
 
 // Config is everything a worker needs to know. It is immutable: a change makes
@@ -82,7 +90,9 @@ type Config struct {
 	WScale    uint8  // window scale promised to clients
 	HoldBytes uint32 // per flow, before its mapping is known (S-16)
 	HoldPkts  uint16
-	WallNanos int64 // wall clock minus the clock given to Burst, ns: the cookie's coarse clock
+	Lease     uint32 // ticks that an entry lives without being published (S-42)
+	Settled   bool   // the ring is stable for longer than a lease (S-58)
+	WallNanos int64  // wall clock minus the clock given to Burst, ns: the cookie's coarse clock
 
 	view *view // made by Prepare
 }

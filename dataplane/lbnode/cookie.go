@@ -101,8 +101,8 @@ func makeTSval(o options, milliseconds int64) uint32 {
 }
 
 // checkCookie verifies that serverISN answers clientISN and returns what was
-// agreed. tsecr is the client's echo of our timestamp if hasTS.
-func checkCookie(key wire.Key, k *flow.Key, clientISN, serverISN uint32, hasTS bool, tsecr uint32, seconds int64) (options, bool) {
+// agreed, under any of the keys in use. tsecr is the client's echo of our timestamp if hasTS.
+func checkCookie(keys []wire.Key, k *flow.Key, clientISN, serverISN uint32, hasTS bool, tsecr uint32, seconds int64) (options, bool) {
 	mss := serverISN >> 29
 	var scale, sack uint32
 	if hasTS {
@@ -112,9 +112,13 @@ func checkCookie(key wire.Key, k *flow.Key, clientISN, serverISN uint32, hasTS b
 	}
 	newest := uint64(seconds+cookieSkew) / cookiePeriod
 	for _, period := range [2]uint64{newest, newest - 1} {
-		if uint32(period&3) == serverISN>>27&3 &&
-			isnOfPeriod(key, k, clientISN, mss, scale, sack, bit(hasTS), period) == serverISN {
-			return options{mss: mssTable[mss], wscale: scaleFromBits(scale), sack: sack != 0, ts: hasTS}, true
+		if uint32(period&3) != serverISN>>27&3 {
+			continue
+		}
+		for _, key := range keys {
+			if isnOfPeriod(key, k, clientISN, mss, scale, sack, bit(hasTS), period) == serverISN {
+				return options{mss: mssTable[mss], wscale: scaleFromBits(scale), sack: sack != 0, ts: hasTS}, true
+			}
 		}
 	}
 	return options{}, false

@@ -24,7 +24,7 @@ func TestCookieCarriesTheAgreedOptionsThroughTheClient(t *testing.T) {
 					want := options{mss: mss, wscale: scale, sack: sack, ts: ts}
 					isn := makeISN(cookieKey, cookieFlow(), 77, want, now)
 					echo := makeTSval(want, now*1000)
-					got, ok := checkCookie(cookieKey, cookieFlow(), 77, isn, ts, echo, now+cookiePeriod)
+					got, ok := checkCookie([]wire.Key{cookieKey}, cookieFlow(), 77, isn, ts, echo, now+cookiePeriod)
 					if !ok || got != want {
 						t.Errorf("%+v came back as %+v, %v", want, got, ok)
 					}
@@ -60,7 +60,7 @@ func TestCookieIsRefused(t *testing.T) {
 		"made in the future":            {cookieKey, cookieFlow(), 77, isn, true, echo, now - cookiePeriod},
 		"as a number an attacker chose": {cookieKey, cookieFlow(), 77, 0xdeadbeef, true, echo, now},
 	} {
-		if _, ok := checkCookie(c.key, c.flow, c.clientISN, c.isn, c.ts, c.echo, c.at); ok {
+		if _, ok := checkCookie([]wire.Key{c.key}, c.flow, c.clientISN, c.isn, c.ts, c.echo, c.at); ok {
 			t.Errorf("a cookie %s was accepted", name)
 		}
 	}
@@ -85,7 +85,7 @@ func TestTimestampNeverRunsAheadOfTheClock(t *testing.T) {
 func TestCookiesAllocateNothing(t *testing.T) {
 	k := cookieFlow()
 	if n := testing.AllocsPerRun(100, func() {
-		checkCookie(cookieKey, k, 1, makeISN(cookieKey, k, 1, options{mss: 536}, 1000), false, 0, 1000)
+		checkCookie([]wire.Key{cookieKey}, k, 1, makeISN(cookieKey, k, 1, options{mss: 536}, 1000), false, 0, 1000)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -293,7 +293,7 @@ func TestCookieOfANodeWhoseClockIsAheadIsAccepted(t *testing.T) {
 	for _, ts := range []bool{false, true} {
 		o := options{mss: 1432, wscale: 7, sack: true, ts: ts}
 		isn := makeISN(cookieKey, cookieFlow(), 77, o, edge)
-		if _, ok := checkCookie(cookieKey, cookieFlow(), 77, isn, ts, makeTSval(o, edge*1000), edge-1); !ok {
+		if _, ok := checkCookie([]wire.Key{cookieKey}, cookieFlow(), 77, isn, ts, makeTSval(o, edge*1000), edge-1); !ok {
 			t.Errorf("refused one second before its period (timestamps: %v)", ts)
 		}
 	}

@@ -94,7 +94,7 @@ func (w *Worker) syn(b *packet.Buf, k *flow.Key, hash uint64, in *packet.Info) {
 func (w *Worker) answerCookie(m *wire.Tracker) {
 	var h halfOpen
 	h.take(m)
-	h.serverISN = makeISN(w.cfg.Secrets.Cookie, &m.Key, m.ClientISN, messageOptions(m), w.seconds())
+	h.serverISN = makeISN(w.cfg.Secrets.Cookie[0], &m.Key, m.ClientISN, messageOptions(m), w.seconds())
 	h.tsecr = makeTSval(h.agreed(), w.milliseconds())
 	w.count.add(CookieAnswered, 1)
 	w.sendSynAck(&h, &m.Key)

@@ -44,9 +44,9 @@ func (w *Worker) transmit(mac MAC, target *packet.EncapTarget, m *wire.Tracker) 
 	}
 	w.seq++
 	m.Header = wire.Header{Type: m.Type, Worker: uint8(w.index), Role: wire.RoleNode, Sender: w.cfg.Self,
-		Boot: w.cfg.Boot, Seq: w.seq, Epoch: w.cfg.Epoch}
+		Boot: w.cfg.Boot, Seq: w.seq, Epoch: w.cfg.Epoch, KeyID: w.cfg.Secrets.Control[0].ID}
 	b.Resize(wire.TrackerSize)
-	wire.PutTracker(b.Bytes(), m, w.cfg.Secrets.Control)
+	wire.PutTracker(b.Bytes(), m, w.cfg.Secrets.Control[0].Key)
 	if packet.PrependUDP(&b, target, entropyPort(w.hash(&m.Key)), wire.PortTracker) != packet.OK {
 		w.count.add(DropNoRoom, 1)
 		w.io.Free(b)
@@ -66,13 +66,12 @@ func entropyPort(hash uint64) uint16 { return 0xc000 | uint16(hash>>40)&0x3fff }
 // the driver in any case.
 func (w *Worker) receive(payload []byte, src [4]byte) {
 	var m wire.Tracker
-	switch err := wire.GetTracker(payload, &m, w.cfg.Secrets.Control); err {
-	case nil:
-	case wire.ErrTag:
-		w.count.add(DropBadTag, 1)
-		return
-	default:
+	if wire.ReadHeader(payload, &m.Header) != nil || wire.DecodeTracker(payload, &m) != nil {
 		w.count.add(DropBadMessage, 1)
+		return
+	}
+	if k, ok := wire.FindKey(w.cfg.Secrets.Control, m.KeyID); !ok || wire.Verify(payload, k) != nil {
+		w.count.add(DropBadTag, 1)
 		return
 	}
 	if !w.knows(&m.Header, src) {

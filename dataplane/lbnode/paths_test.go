@@ -154,7 +154,7 @@ func (c *cluster) sendNotHere(s *testServer, node uint16, k flow.Key) {
 func TestControlMessagesOfStrangersChangeNothing(t *testing.T) {
 	c := newCluster(t, 3, 2, nil)
 	k := testKey(40000, false)
-	m := wire.Tracker{Header: wire.Header{Type: wire.MsgMapping, Role: wire.RoleNode, Sender: 1}, Key: k, Server: 1}
+	m := wire.Tracker{Header: wire.Header{Type: wire.MsgMapping, Role: wire.RoleNode, Sender: 1, KeyID: 1}, Key: k, Server: 1}
 	send := func(src netip.Addr, key wire.Key, spoil func([]byte)) {
 		cfg := c.nodes[0].cfg
 		target, _ := packet.NewEncapTarget(cfg.Nodes[0].MAC, MAC{2, 1, 1, 1, 1, 1}, cfg.Nodes[0].South, src)
@@ -170,10 +170,10 @@ func TestControlMessagesOfStrangersChangeNothing(t *testing.T) {
 	}
 	node1 := c.nodes[0].cfg.Nodes[1].South
 	send(node1, wire.Key{K0: 9}, nil)
-	send(node1, testSecrets.Control, func(d []byte) { d[90] ^= 1 })
-	send(netip.MustParseAddr("10.20.0.66"), testSecrets.Control, nil)
-	send(node1, testSecrets.Control, func(d []byte) { d[0] = 9 })
-	send(node1, testSecrets.Control, func(d []byte) { d[7] = 3 })
+	send(node1, testSecrets.Control[0].Key, func(d []byte) { d[90] ^= 1 })
+	send(netip.MustParseAddr("10.20.0.66"), testSecrets.Control[0].Key, nil)
+	send(node1, testSecrets.Control[0].Key, func(d []byte) { d[0] = 9 })
+	send(node1, testSecrets.Control[0].Key, func(d []byte) { d[7] = 3 })
 	if c.count(DropBadTag) != 2 || c.count(DropStranger) != 1 || c.count(DropBadMessage) != 2 {
 		t.Errorf("bad tag %d, stranger %d, bad message %d", c.count(DropBadTag), c.count(DropStranger), c.count(DropBadMessage))
 	}
@@ -203,9 +203,9 @@ func TestGarbageIsCountedAndNothingCrashes(t *testing.T) {
 		}
 		b := c.newBuf()
 		b.Resize(wire.TrackerSize)
-		m := wire.Tracker{Header: wire.Header{Type: uint8(r.IntN(20)), Role: uint8(r.IntN(2)), Sender: uint16(r.IntN(4))}, Key: k,
+		m := wire.Tracker{Header: wire.Header{Type: uint8(r.IntN(20)), Role: uint8(r.IntN(2)), Sender: uint16(r.IntN(4)), KeyID: 1}, Key: k,
 			Server: uint16(r.IntN(3)), Ingress: uint16(r.IntN(4)), Primary: uint16(r.IntN(4)), Secondary: uint16(r.IntN(4)), Offer: uint8(r.IntN(5)), TTL: uint8(r.IntN(3))}
-		wire.PutTracker(b.Bytes(), &m, testSecrets.Control)
+		wire.PutTracker(b.Bytes(), &m, testSecrets.Control[0].Key)
 		cfg := c.nodes[0].cfg
 		src := netip.AddrFrom4([4]byte{10, 20, 0, byte([]int{11, 12, 13, 101, 102}[r.IntN(5)])})
 		target, _ := packet.NewEncapTarget(cfg.Nodes[0].MAC, MAC{2, 1, 1, 1, 1, 1}, cfg.Nodes[0].South, src)
@@ -258,7 +258,7 @@ func TestEveryFormOfAFlowIsSteeredToItsWorker(t *testing.T) {
 			tunnel := c.fromServer(0, netip.MustParseAddr("10.20.0.101"), k, "hello")
 			message := c.newBuf()
 			message.Resize(wire.TrackerSize)
-			wire.PutTracker(message.Bytes(), &wire.Tracker{Header: wire.Header{Type: wire.MsgQuery}, Key: k}, testSecrets.Control)
+			wire.PutTracker(message.Bytes(), &wire.Tracker{Header: wire.Header{Type: wire.MsgQuery, KeyID: 1}, Key: k}, testSecrets.Control[0].Key)
 			target, _ := packet.NewEncapTarget(c.nodes[0].cfg.Nodes[0].MAC, MAC{}, c.nodes[0].cfg.Nodes[0].South, c.nodes[0].cfg.Nodes[1].South)
 			packet.PrependUDP(&message, &target, 50000, wire.PortTracker)
 			message.Port = packet.South

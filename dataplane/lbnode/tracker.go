@@ -46,7 +46,7 @@ func (w *Worker) onSyn(m *wire.Tracker) {
 	*h = halfOpen{role: primary, peer: s}
 	h.take(m)
 	o := messageOptions(m)
-	h.serverISN = makeISN(w.cfg.Secrets.Cookie, &m.Key, m.ClientISN, o, w.seconds())
+	h.serverISN = makeISN(w.cfg.Secrets.Cookie[0], &m.Key, m.ClientISN, o, w.seconds())
 	h.deadline = w.now + halfOpenLife
 	w.answerSyn(i, h, &m.Key)
 }

@@ -40,7 +40,7 @@ const (
 //	+--------+--------+--------+--------+--------+--------+--------+--------+
 //	| boot id: random per start of the sender                               |
 //	| sequence number: rises by one per datagram of one sender's worker     |
-//	| ring epoch                        | key id (0: the cluster's only key)|
+//	| ring epoch                        | key id                            |
 //	| tag: SipHash-2-4 over the whole datagram, this field zero             |
 //	+-----------------------------------------------------------------------+
 type Header struct {
@@ -84,9 +84,17 @@ func Seal(d []byte, h *Header, k Key) {
 	binary.BigEndian.PutUint64(d[32:], siphash.Hash(k.K0, k.K1, d))
 }
 
-// Open checks a datagram and reads its header. The tag field of d is zero
-// afterwards.
+// Open checks a datagram that is sealed with a known key, and reads its header.
 func Open(d []byte, h *Header, k Key) error {
+	if err := ReadHeader(d, h); err != nil {
+		return err
+	}
+	return Verify(d, k)
+}
+
+// ReadHeader reads the header of a datagram, which may be forged: it names the
+// sender and the key to Verify it with.
+func ReadHeader(d []byte, h *Header) error {
 	if len(d) < HeaderSize {
 		return ErrShort
 	}
@@ -95,11 +103,6 @@ func Open(d []byte, h *Header, k Key) error {
 	}
 	if int(binary.BigEndian.Uint16(d[6:])) != len(d) {
 		return ErrLength
-	}
-	tag := binary.BigEndian.Uint64(d[32:])
-	binary.BigEndian.PutUint64(d[32:], 0)
-	if siphash.Hash(k.K0, k.K1, d) != tag {
-		return ErrTag
 	}
 	*h = Header{
 		Type:   d[1],
@@ -111,6 +114,19 @@ func Open(d []byte, h *Header, k Key) error {
 		Seq:    binary.BigEndian.Uint64(d[16:]),
 		Epoch:  binary.BigEndian.Uint32(d[24:]),
 		KeyID:  binary.BigEndian.Uint32(d[28:]),
+	}
+	return nil
+}
+
+// Verify checks the tag of a datagram whose header was read. d is as before
+// afterwards.
+func Verify(d []byte, k Key) error {
+	tag := binary.BigEndian.Uint64(d[32:])
+	binary.BigEndian.PutUint64(d[32:], 0)
+	ok := siphash.Hash(k.K0, k.K1, d) == tag
+	binary.BigEndian.PutUint64(d[32:], tag)
+	if !ok {
+		return ErrTag
 	}
 	return nil
 }

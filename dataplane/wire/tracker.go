@@ -29,7 +29,9 @@ const (
 	MsgSuperseded = 16 // P→S, S→M  offer n lost to another; end silently
 	MsgNotHere    = 17 // M→I  the packet's flow is not on this server
 	MsgGone       = 18 // I→P, I→S  server says not here: forget this mapping
-	msgLast       = 18
+	MsgSync       = 19 // T→T  a committed mapping, after a change of the ring (S-72)
+	MsgSyncAck    = 20 // T→T  … taken
+	msgLast       = 20
 )
 
 // NumMsgs is one more than the highest type.
@@ -41,12 +43,14 @@ var MsgNames = [NumMsgs]string{
 	MsgOffer: "offer", MsgAccept: "accept", MsgReject: "reject", MsgRejected: "rejected", MsgMapped: "mapped",
 	MsgMappedAck: "mapped_ack", MsgCommit: "commit", MsgMapping: "mapping", MsgUnknown: "unknown",
 	MsgRefused: "refused", MsgSuperseded: "superseded", MsgNotHere: "not_here", MsgGone: "gone",
+	MsgSync: "sync", MsgSyncAck: "sync_ack",
 }
 
 // Option bits of Tracker.Options.
 const (
 	OptSACK       = 1 << 0
 	OptTimestamps = 1 << 1
+	OptForwarded  = 1 << 3 // of a query: came from another tracker, under another view of the ring (S-71)
 	OptMustAccept = 1 << 2 // last offer, and the endpoint's policy says the last server must accept (S-33)
 )
 
@@ -143,6 +147,12 @@ func GetTracker(d []byte, m *Tracker, k Key) error {
 	if err := Open(d, &m.Header, k); err != nil {
 		return err
 	}
+	return DecodeTracker(d, m)
+}
+
+// DecodeTracker decodes the body of d, whose header has been read into m.Header
+// and verified.
+func DecodeTracker(d []byte, m *Tracker) error {
 	if len(d) != TrackerSize || m.Type == 0 || m.Type > msgLast {
 		return ErrTracker
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -15,14 +16,13 @@ import (
 )
 
 // NewDesiredState is the message form of a configuration and the routers whose
-// MACs it needs. What only the machine knows is left out.
-func NewDesiredState(c *lbnode.Config, routers []netip.Addr) *DesiredState {
+// MACs it needs. What only the machine knows is left out. announced says that
+// this node's neighbours announce it.
+func NewDesiredState(c *lbnode.Config, routers []netip.Addr, announced bool) *DesiredState {
 	s := &DesiredState{
 		Self:  uint32(c.Self),
 		Epoch: c.Epoch,
 		Secrets: &Secrets{
-			Control:  &Words{W0: c.Secrets.Control.K0, W1: c.Secrets.Control.K1},
-			Cookie:   &Words{W0: c.Secrets.Cookie.K0, W1: c.Secrets.Cookie.K1},
 			Ring:     &Words{W0: c.Secrets.Ring[0], W1: c.Secrets.Ring[1]},
 			Ranking:  &Words{W0: c.Secrets.Ranking[0], W1: c.Secrets.Ranking[1]},
 			Steering: &Words{W0: c.Secrets.Steering[0], W1: c.Secrets.Steering[1]},
@@ -34,12 +34,23 @@ func NewDesiredState(c *lbnode.Config, routers []netip.Addr) *DesiredState {
 		WindowScale:    uint32(c.WScale),
 		HoldBytes:      c.HoldBytes,
 		HoldPackets:    uint32(c.HoldPkts),
+		Lease:          c.Lease,
+		Settled:        c.Settled,
+		Announced:      announced,
+	}
+	for _, k := range c.Secrets.Control {
+		s.Secrets.Control = append(s.Secrets.Control, &ControlKey{Id: k.ID, Key: &Words{W0: k.K0, W1: k.K1}})
+	}
+	for _, k := range c.Secrets.Cookie {
+		s.Secrets.Cookie = append(s.Secrets.Cookie, &Words{W0: k.K0, W1: k.K1})
 	}
 	for _, n := range c.Nodes {
-		s.Nodes = append(s.Nodes, &Node{Number: uint32(n.Number), Id: n.ID, South: n.South.AsSlice(), Tracker: n.Tracker, Ingress: n.Ingress, Egress: n.Egress, Seed: n.Seed})
+		s.Nodes = append(s.Nodes, &Node{Number: uint32(n.Number), Id: n.ID, South: n.South.AsSlice(), Tracker: n.Tracker, Ingress: n.Ingress, Egress: n.Egress, Seed: n.Seed,
+			Boot: n.Boot, North: n.North.AsSlice()})
 	}
 	for _, v := range c.Servers {
-		s.Servers = append(s.Servers, &Server{Number: uint32(v.Number), Id: v.ID, Address: v.Address.AsSlice(), Weight: v.Weight, Healthy: v.Healthy, Seed: v.Seed})
+		s.Servers = append(s.Servers, &Server{Number: uint32(v.Number), Id: v.ID, Address: v.Address.AsSlice(), Weight: v.Weight, Healthy: v.Healthy, Seed: v.Seed,
+			Boot: v.Boot, Dead: v.Dead})
 	}
 	for _, e := range c.Endpoints {
 		p := &Endpoint{Name: e.Name, Addresses: fromAddrs(e.Addresses), Protocol: uint32(e.Proto), PortFirst: uint32(e.PortFirst), PortLast: uint32(e.PortLast),
@@ -67,8 +78,6 @@ func (s *DesiredState) Config() (*lbnode.Config, []netip.Addr, error) {
 		Self:  r.u16("self", s.Self),
 		Epoch: s.Epoch,
 		Secrets: lbnode.Secrets{
-			Control:  wire.Key{K0: secrets.GetControl().GetW0(), K1: secrets.GetControl().GetW1()},
-			Cookie:   wire.Key{K0: secrets.GetCookie().GetW0(), K1: secrets.GetCookie().GetW1()},
 			Ring:     seed(secrets.GetRing()),
 			Ranking:  seed(secrets.GetRanking()),
 			Steering: seed(secrets.GetSteering()),
@@ -77,16 +86,28 @@ func (s *DesiredState) Config() (*lbnode.Config, []netip.Addr, error) {
 		WScale:    r.u8("window_scale", s.WindowScale),
 		HoldBytes: s.HoldBytes,
 		HoldPkts:  r.u16("hold_packets", s.HoldPackets),
+		Lease:     s.Lease,
+		Settled:   s.Settled,
 	}
 	c.Addresses[packet.North] = r.addrs("north_addresses", s.NorthAddresses)
 	c.Addresses[packet.South] = r.addrs("south_addresses", s.SouthAddresses)
 	for _, n := range s.Nodes {
 		c.Nodes = append(c.Nodes, lbnode.Node{Number: r.u16("node number", n.Number), ID: n.Id, South: r.addr("node south", n.South),
-			Tracker: n.Tracker, Ingress: n.Ingress, Egress: n.Egress, Seed: n.Seed})
+			Tracker: n.Tracker, Ingress: n.Ingress, Egress: n.Egress, Seed: n.Seed,
+			Boot: n.Boot, North: r.addr("node north", n.North)})
 	}
 	for _, v := range s.Servers {
 		c.Servers = append(c.Servers, lbnode.Server{Number: r.u16("server number", v.Number), ID: v.Id, Address: r.addr("server address", v.Address),
-			Weight: v.Weight, Healthy: v.Healthy, Seed: v.Seed})
+			Weight: v.Weight, Healthy: v.Healthy, Seed: v.Seed, Boot: v.Boot, Dead: v.Dead})
+	}
+	for _, k := range secrets.GetControl() {
+		c.Secrets.Control = append(c.Secrets.Control, wire.ControlKey{ID: k.Id, Key: key(k.Key)})
+	}
+	for _, k := range secrets.GetCookie() {
+		c.Secrets.Cookie = append(c.Secrets.Cookie, key(k))
+	}
+	if len(c.Secrets.Control) == 0 || len(c.Secrets.Cookie) == 0 {
+		return nil, nil, errors.New("desired state: no keys")
 	}
 	for _, e := range s.Endpoints {
 		p := lbnode.Endpoint{Name: e.Name, Addresses: r.addrs("endpoint addresses", e.Addresses), Proto: r.u8("endpoint protocol", e.Protocol),
@@ -142,6 +163,8 @@ func (r *reader) addrs(what string, list [][]byte) []netip.Addr {
 	}
 	return out
 }
+
+func key(w *Words) wire.Key { return wire.Key{K0: w.GetW0(), K1: w.GetW1()} }
 
 func seed(w *Words) flow.Seed { return flow.Seed{w.GetW0(), w.GetW1()} }
 

@@ -42,6 +42,9 @@ type DesiredState struct {
 	WindowScale    uint32                 `protobuf:"varint,11,opt,name=window_scale,json=windowScale,proto3" json:"window_scale,omitempty"`
 	HoldBytes      uint32                 `protobuf:"varint,12,opt,name=hold_bytes,json=holdBytes,proto3" json:"hold_bytes,omitempty"`
 	HoldPackets    uint32                 `protobuf:"varint,13,opt,name=hold_packets,json=holdPackets,proto3" json:"hold_packets,omitempty"`
+	Lease          uint32                 `protobuf:"varint,15,opt,name=lease,proto3" json:"lease,omitempty"`          // ticks of 100 ms (S-42)
+	Settled        bool                   `protobuf:"varint,16,opt,name=settled,proto3" json:"settled,omitempty"`      // the ring is stable for longer than a lease (S-58)
+	Announced      bool                   `protobuf:"varint,17,opt,name=announced,proto3" json:"announced,omitempty"`  // this node is announced: remembered for a control plane that restarts
 	Generation     string                 `protobuf:"bytes,14,opt,name=generation,proto3" json:"generation,omitempty"` // digest of everything else; told back in Applied and DataplaneStatus
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -168,6 +171,27 @@ func (x *DesiredState) GetHoldPackets() uint32 {
 	return 0
 }
 
+func (x *DesiredState) GetLease() uint32 {
+	if x != nil {
+		return x.Lease
+	}
+	return 0
+}
+
+func (x *DesiredState) GetSettled() bool {
+	if x != nil {
+		return x.Settled
+	}
+	return false
+}
+
+func (x *DesiredState) GetAnnounced() bool {
+	if x != nil {
+		return x.Announced
+	}
+	return false
+}
+
 func (x *DesiredState) GetGeneration() string {
 	if x != nil {
 		return x.Generation
@@ -177,8 +201,8 @@ func (x *DesiredState) GetGeneration() string {
 
 type Secrets struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Control       *Words                 `protobuf:"bytes,1,opt,name=control,proto3" json:"control,omitempty"`
-	Cookie        *Words                 `protobuf:"bytes,2,opt,name=cookie,proto3" json:"cookie,omitempty"`
+	Control       []*ControlKey          `protobuf:"bytes,1,rep,name=control,proto3" json:"control,omitempty"` // the first one seals
+	Cookie        []*Words               `protobuf:"bytes,2,rep,name=cookie,proto3" json:"cookie,omitempty"`   // the first one makes
 	Ring          *Words                 `protobuf:"bytes,3,opt,name=ring,proto3" json:"ring,omitempty"`
 	Ranking       *Words                 `protobuf:"bytes,4,opt,name=ranking,proto3" json:"ranking,omitempty"`
 	Steering      *Words                 `protobuf:"bytes,5,opt,name=steering,proto3" json:"steering,omitempty"`
@@ -216,14 +240,14 @@ func (*Secrets) Descriptor() ([]byte, []int) {
 	return file_dataplane_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *Secrets) GetControl() *Words {
+func (x *Secrets) GetControl() []*ControlKey {
 	if x != nil {
 		return x.Control
 	}
 	return nil
 }
 
-func (x *Secrets) GetCookie() *Words {
+func (x *Secrets) GetCookie() []*Words {
 	if x != nil {
 		return x.Cookie
 	}
@@ -251,6 +275,58 @@ func (x *Secrets) GetSteering() *Words {
 	return nil
 }
 
+type ControlKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Key           *Words                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ControlKey) Reset() {
+	*x = ControlKey{}
+	mi := &file_dataplane_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ControlKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ControlKey) ProtoMessage() {}
+
+func (x *ControlKey) ProtoReflect() protoreflect.Message {
+	mi := &file_dataplane_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ControlKey.ProtoReflect.Descriptor instead.
+func (*ControlKey) Descriptor() ([]byte, []int) {
+	return file_dataplane_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ControlKey) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ControlKey) GetKey() *Words {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
 // Words is a key or seed of 128 bits.
 type Words struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -262,7 +338,7 @@ type Words struct {
 
 func (x *Words) Reset() {
 	*x = Words{}
-	mi := &file_dataplane_proto_msgTypes[2]
+	mi := &file_dataplane_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -274,7 +350,7 @@ func (x *Words) String() string {
 func (*Words) ProtoMessage() {}
 
 func (x *Words) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[2]
+	mi := &file_dataplane_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -287,7 +363,7 @@ func (x *Words) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Words.ProtoReflect.Descriptor instead.
 func (*Words) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{2}
+	return file_dataplane_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Words) GetW0() uint64 {
@@ -313,13 +389,15 @@ type Node struct {
 	Ingress       bool                   `protobuf:"varint,5,opt,name=ingress,proto3" json:"ingress,omitempty"`
 	Egress        bool                   `protobuf:"varint,6,opt,name=egress,proto3" json:"egress,omitempty"`
 	Seed          uint64                 `protobuf:"fixed64,7,opt,name=seed,proto3" json:"seed,omitempty"`
+	Boot          uint64                 `protobuf:"fixed64,8,opt,name=boot,proto3" json:"boot,omitempty"` // of its dataplane
+	North         []byte                 `protobuf:"bytes,9,opt,name=north,proto3" json:"north,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_dataplane_proto_msgTypes[3]
+	mi := &file_dataplane_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -331,7 +409,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[3]
+	mi := &file_dataplane_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -344,7 +422,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{3}
+	return file_dataplane_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Node) GetNumber() uint32 {
@@ -396,6 +474,20 @@ func (x *Node) GetSeed() uint64 {
 	return 0
 }
 
+func (x *Node) GetBoot() uint64 {
+	if x != nil {
+		return x.Boot
+	}
+	return 0
+}
+
+func (x *Node) GetNorth() []byte {
+	if x != nil {
+		return x.North
+	}
+	return nil
+}
+
 type Server struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Number        uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
@@ -404,13 +496,15 @@ type Server struct {
 	Weight        uint32                 `protobuf:"varint,4,opt,name=weight,proto3" json:"weight,omitempty"`
 	Healthy       bool                   `protobuf:"varint,5,opt,name=healthy,proto3" json:"healthy,omitempty"`
 	Seed          uint64                 `protobuf:"fixed64,6,opt,name=seed,proto3" json:"seed,omitempty"`
+	Boot          uint64                 `protobuf:"fixed64,7,opt,name=boot,proto3" json:"boot,omitempty"` // of its module
+	Dead          bool                   `protobuf:"varint,8,opt,name=dead,proto3" json:"dead,omitempty"`  // no sign of life: packets to it are answered with RST (S-58)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Server) Reset() {
 	*x = Server{}
-	mi := &file_dataplane_proto_msgTypes[4]
+	mi := &file_dataplane_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -422,7 +516,7 @@ func (x *Server) String() string {
 func (*Server) ProtoMessage() {}
 
 func (x *Server) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[4]
+	mi := &file_dataplane_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -435,7 +529,7 @@ func (x *Server) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Server.ProtoReflect.Descriptor instead.
 func (*Server) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{4}
+	return file_dataplane_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Server) GetNumber() uint32 {
@@ -480,6 +574,20 @@ func (x *Server) GetSeed() uint64 {
 	return 0
 }
 
+func (x *Server) GetBoot() uint64 {
+	if x != nil {
+		return x.Boot
+	}
+	return 0
+}
+
+func (x *Server) GetDead() bool {
+	if x != nil {
+		return x.Dead
+	}
+	return false
+}
+
 type Endpoint struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -497,7 +605,7 @@ type Endpoint struct {
 
 func (x *Endpoint) Reset() {
 	*x = Endpoint{}
-	mi := &file_dataplane_proto_msgTypes[5]
+	mi := &file_dataplane_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +617,7 @@ func (x *Endpoint) String() string {
 func (*Endpoint) ProtoMessage() {}
 
 func (x *Endpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[5]
+	mi := &file_dataplane_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +630,7 @@ func (x *Endpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
 func (*Endpoint) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{5}
+	return file_dataplane_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Endpoint) GetName() string {
@@ -598,7 +706,7 @@ type Applied struct {
 
 func (x *Applied) Reset() {
 	*x = Applied{}
-	mi := &file_dataplane_proto_msgTypes[6]
+	mi := &file_dataplane_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +718,7 @@ func (x *Applied) String() string {
 func (*Applied) ProtoMessage() {}
 
 func (x *Applied) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[6]
+	mi := &file_dataplane_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +731,7 @@ func (x *Applied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Applied.ProtoReflect.Descriptor instead.
 func (*Applied) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{6}
+	return file_dataplane_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Applied) GetBootId() uint64 {
@@ -640,6 +748,235 @@ func (x *Applied) GetGeneration() string {
 	return ""
 }
 
+type BeatRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NodedBoot     uint64                 `protobuf:"fixed64,1,opt,name=noded_boot,json=nodedBoot,proto3" json:"noded_boot,omitempty"` // goes into answers to pings (S-113)
+	Silent        bool                   `protobuf:"varint,2,opt,name=silent,proto3" json:"silent,omitempty"`                         // answer no pings: the node knows itself to be sick (S-52)
+	Flush         bool                   `protobuf:"varint,3,opt,name=flush,proto3" json:"flush,omitempty"`                           // forget all flows and take a new boot id: the node was stopped for too long (S-59)
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeatRequest) Reset() {
+	*x = BeatRequest{}
+	mi := &file_dataplane_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeatRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeatRequest) ProtoMessage() {}
+
+func (x *BeatRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_dataplane_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeatRequest.ProtoReflect.Descriptor instead.
+func (*BeatRequest) Descriptor() ([]byte, []int) {
+	return file_dataplane_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *BeatRequest) GetNodedBoot() uint64 {
+	if x != nil {
+		return x.NodedBoot
+	}
+	return 0
+}
+
+func (x *BeatRequest) GetSilent() bool {
+	if x != nil {
+		return x.Silent
+	}
+	return false
+}
+
+func (x *BeatRequest) GetFlush() bool {
+	if x != nil {
+		return x.Flush
+	}
+	return false
+}
+
+type BeatReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	BootId        uint64                 `protobuf:"fixed64,1,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
+	Generation    string                 `protobuf:"bytes,2,opt,name=generation,proto3" json:"generation,omitempty"`                            // in force; empty: none yet
+	Epoch         uint32                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`                                     // of the ring in force
+	SyncedEpoch   uint32                 `protobuf:"varint,4,opt,name=synced_epoch,json=syncedEpoch,proto3" json:"synced_epoch,omitempty"`      // of the last ring for which every flow was handed on and acknowledged (S-72)
+	Ready         bool                   `protobuf:"varint,5,opt,name=ready,proto3" json:"ready,omitempty"`                                     // answers pings
+	SilentBecause string                 `protobuf:"bytes,6,opt,name=silent_because,json=silentBecause,proto3" json:"silent_because,omitempty"` // why not
+	Tracking      bool                   `protobuf:"varint,7,opt,name=tracking,proto3" json:"tracking,omitempty"`                               // this node is in the ring in force
+	Announced     bool                   `protobuf:"varint,8,opt,name=announced,proto3" json:"announced,omitempty"`                             // as in the state in force
+	Servers       []*ServerSeen          `protobuf:"bytes,9,rep,name=servers,proto3" json:"servers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeatReply) Reset() {
+	*x = BeatReply{}
+	mi := &file_dataplane_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeatReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeatReply) ProtoMessage() {}
+
+func (x *BeatReply) ProtoReflect() protoreflect.Message {
+	mi := &file_dataplane_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeatReply.ProtoReflect.Descriptor instead.
+func (*BeatReply) Descriptor() ([]byte, []int) {
+	return file_dataplane_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *BeatReply) GetBootId() uint64 {
+	if x != nil {
+		return x.BootId
+	}
+	return 0
+}
+
+func (x *BeatReply) GetGeneration() string {
+	if x != nil {
+		return x.Generation
+	}
+	return ""
+}
+
+func (x *BeatReply) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *BeatReply) GetSyncedEpoch() uint32 {
+	if x != nil {
+		return x.SyncedEpoch
+	}
+	return 0
+}
+
+func (x *BeatReply) GetReady() bool {
+	if x != nil {
+		return x.Ready
+	}
+	return false
+}
+
+func (x *BeatReply) GetSilentBecause() string {
+	if x != nil {
+		return x.SilentBecause
+	}
+	return ""
+}
+
+func (x *BeatReply) GetTracking() bool {
+	if x != nil {
+		return x.Tracking
+	}
+	return false
+}
+
+func (x *BeatReply) GetAnnounced() bool {
+	if x != nil {
+		return x.Announced
+	}
+	return false
+}
+
+func (x *BeatReply) GetServers() []*ServerSeen {
+	if x != nil {
+		return x.Servers
+	}
+	return nil
+}
+
+// ServerSeen is a sign of life of a server (S-58), since the beat before.
+type ServerSeen struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Packets       bool                   `protobuf:"varint,2,opt,name=packets,proto3" json:"packets,omitempty"`           // of its connections came through here
+	Publications  bool                   `protobuf:"varint,3,opt,name=publications,proto3" json:"publications,omitempty"` // came from its module
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServerSeen) Reset() {
+	*x = ServerSeen{}
+	mi := &file_dataplane_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServerSeen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServerSeen) ProtoMessage() {}
+
+func (x *ServerSeen) ProtoReflect() protoreflect.Message {
+	mi := &file_dataplane_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServerSeen.ProtoReflect.Descriptor instead.
+func (*ServerSeen) Descriptor() ([]byte, []int) {
+	return file_dataplane_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ServerSeen) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *ServerSeen) GetPackets() bool {
+	if x != nil {
+		return x.Packets
+	}
+	return false
+}
+
+func (x *ServerSeen) GetPublications() bool {
+	if x != nil {
+		return x.Publications
+	}
+	return false
+}
+
 type DataplaneStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -648,7 +985,7 @@ type DataplaneStatusRequest struct {
 
 func (x *DataplaneStatusRequest) Reset() {
 	*x = DataplaneStatusRequest{}
-	mi := &file_dataplane_proto_msgTypes[7]
+	mi := &file_dataplane_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +997,7 @@ func (x *DataplaneStatusRequest) String() string {
 func (*DataplaneStatusRequest) ProtoMessage() {}
 
 func (x *DataplaneStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[7]
+	mi := &file_dataplane_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +1010,7 @@ func (x *DataplaneStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataplaneStatusRequest.ProtoReflect.Descriptor instead.
 func (*DataplaneStatusRequest) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{7}
+	return file_dataplane_proto_rawDescGZIP(), []int{11}
 }
 
 // DataplaneStatus is the state of one dataplane process. Counters rise from 0
@@ -699,7 +1036,7 @@ type DataplaneStatus struct {
 
 func (x *DataplaneStatus) Reset() {
 	*x = DataplaneStatus{}
-	mi := &file_dataplane_proto_msgTypes[8]
+	mi := &file_dataplane_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -711,7 +1048,7 @@ func (x *DataplaneStatus) String() string {
 func (*DataplaneStatus) ProtoMessage() {}
 
 func (x *DataplaneStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[8]
+	mi := &file_dataplane_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -724,7 +1061,7 @@ func (x *DataplaneStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataplaneStatus.ProtoReflect.Descriptor instead.
 func (*DataplaneStatus) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{8}
+	return file_dataplane_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DataplaneStatus) GetVersion() string {
@@ -838,7 +1175,7 @@ type Port struct {
 
 func (x *Port) Reset() {
 	*x = Port{}
-	mi := &file_dataplane_proto_msgTypes[9]
+	mi := &file_dataplane_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -850,7 +1187,7 @@ func (x *Port) String() string {
 func (*Port) ProtoMessage() {}
 
 func (x *Port) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[9]
+	mi := &file_dataplane_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -863,7 +1200,7 @@ func (x *Port) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Port.ProtoReflect.Descriptor instead.
 func (*Port) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{9}
+	return file_dataplane_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Port) GetName() string {
@@ -964,7 +1301,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_dataplane_proto_msgTypes[10]
+	mi := &file_dataplane_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +1313,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[10]
+	mi := &file_dataplane_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +1326,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{10}
+	return file_dataplane_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Worker) GetIndex() uint32 {
@@ -1047,7 +1384,7 @@ type Flows struct {
 
 func (x *Flows) Reset() {
 	*x = Flows{}
-	mi := &file_dataplane_proto_msgTypes[11]
+	mi := &file_dataplane_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1059,7 +1396,7 @@ func (x *Flows) String() string {
 func (*Flows) ProtoMessage() {}
 
 func (x *Flows) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[11]
+	mi := &file_dataplane_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1072,7 +1409,7 @@ func (x *Flows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flows.ProtoReflect.Descriptor instead.
 func (*Flows) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{11}
+	return file_dataplane_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Flows) GetEstablished() uint64 {
@@ -1121,7 +1458,7 @@ type MessageCount struct {
 
 func (x *MessageCount) Reset() {
 	*x = MessageCount{}
-	mi := &file_dataplane_proto_msgTypes[12]
+	mi := &file_dataplane_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1470,7 @@ func (x *MessageCount) String() string {
 func (*MessageCount) ProtoMessage() {}
 
 func (x *MessageCount) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[12]
+	mi := &file_dataplane_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1483,7 @@ func (x *MessageCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageCount.ProtoReflect.Descriptor instead.
 func (*MessageCount) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{12}
+	return file_dataplane_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *MessageCount) GetType() string {
@@ -1184,7 +1521,7 @@ type Neighbour struct {
 
 func (x *Neighbour) Reset() {
 	*x = Neighbour{}
-	mi := &file_dataplane_proto_msgTypes[13]
+	mi := &file_dataplane_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1196,7 +1533,7 @@ func (x *Neighbour) String() string {
 func (*Neighbour) ProtoMessage() {}
 
 func (x *Neighbour) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[13]
+	mi := &file_dataplane_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1209,7 +1546,7 @@ func (x *Neighbour) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Neighbour.ProtoReflect.Descriptor instead.
 func (*Neighbour) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{13}
+	return file_dataplane_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Neighbour) GetId() string {
@@ -1251,7 +1588,7 @@ var File_dataplane_proto protoreflect.FileDescriptor
 
 const file_dataplane_proto_rawDesc = "" +
 	"\n" +
-	"\x0fdataplane.proto\x12\bweir.api\x1a\vtrace.proto\"\xf9\x03\n" +
+	"\x0fdataplane.proto\x12\bweir.api\x1a\vtrace.proto\"\xc7\x04\n" +
 	"\fDesiredState\x12\x12\n" +
 	"\x04self\x18\x01 \x01(\rR\x04self\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\rR\x05epoch\x12+\n" +
@@ -1268,19 +1605,26 @@ const file_dataplane_proto_rawDesc = "" +
 	"\fwindow_scale\x18\v \x01(\rR\vwindowScale\x12\x1d\n" +
 	"\n" +
 	"hold_bytes\x18\f \x01(\rR\tholdBytes\x12!\n" +
-	"\fhold_packets\x18\r \x01(\rR\vholdPackets\x12\x1e\n" +
+	"\fhold_packets\x18\r \x01(\rR\vholdPackets\x12\x14\n" +
+	"\x05lease\x18\x0f \x01(\rR\x05lease\x12\x18\n" +
+	"\asettled\x18\x10 \x01(\bR\asettled\x12\x1c\n" +
+	"\tannounced\x18\x11 \x01(\bR\tannounced\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x0e \x01(\tR\n" +
-	"generation\"\xda\x01\n" +
-	"\aSecrets\x12)\n" +
-	"\acontrol\x18\x01 \x01(\v2\x0f.weir.api.WordsR\acontrol\x12'\n" +
-	"\x06cookie\x18\x02 \x01(\v2\x0f.weir.api.WordsR\x06cookie\x12#\n" +
+	"generation\"\xdf\x01\n" +
+	"\aSecrets\x12.\n" +
+	"\acontrol\x18\x01 \x03(\v2\x14.weir.api.ControlKeyR\acontrol\x12'\n" +
+	"\x06cookie\x18\x02 \x03(\v2\x0f.weir.api.WordsR\x06cookie\x12#\n" +
 	"\x04ring\x18\x03 \x01(\v2\x0f.weir.api.WordsR\x04ring\x12)\n" +
 	"\aranking\x18\x04 \x01(\v2\x0f.weir.api.WordsR\aranking\x12+\n" +
-	"\bsteering\x18\x05 \x01(\v2\x0f.weir.api.WordsR\bsteering\"'\n" +
+	"\bsteering\x18\x05 \x01(\v2\x0f.weir.api.WordsR\bsteering\"?\n" +
+	"\n" +
+	"ControlKey\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12!\n" +
+	"\x03key\x18\x02 \x01(\v2\x0f.weir.api.WordsR\x03key\"'\n" +
 	"\x05Words\x12\x0e\n" +
 	"\x02w0\x18\x01 \x01(\x06R\x02w0\x12\x0e\n" +
-	"\x02w1\x18\x02 \x01(\x06R\x02w1\"\xa4\x01\n" +
+	"\x02w1\x18\x02 \x01(\x06R\x02w1\"\xce\x01\n" +
 	"\x04Node\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x14\n" +
@@ -1288,14 +1632,18 @@ const file_dataplane_proto_rawDesc = "" +
 	"\atracker\x18\x04 \x01(\bR\atracker\x12\x18\n" +
 	"\aingress\x18\x05 \x01(\bR\aingress\x12\x16\n" +
 	"\x06egress\x18\x06 \x01(\bR\x06egress\x12\x12\n" +
-	"\x04seed\x18\a \x01(\x06R\x04seed\"\x90\x01\n" +
+	"\x04seed\x18\a \x01(\x06R\x04seed\x12\x12\n" +
+	"\x04boot\x18\b \x01(\x06R\x04boot\x12\x14\n" +
+	"\x05north\x18\t \x01(\fR\x05north\"\xb8\x01\n" +
 	"\x06Server\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\fR\aaddress\x12\x16\n" +
 	"\x06weight\x18\x04 \x01(\rR\x06weight\x12\x18\n" +
 	"\ahealthy\x18\x05 \x01(\bR\ahealthy\x12\x12\n" +
-	"\x04seed\x18\x06 \x01(\x06R\x04seed\"\xfa\x01\n" +
+	"\x04seed\x18\x06 \x01(\x06R\x04seed\x12\x12\n" +
+	"\x04boot\x18\a \x01(\x06R\x04boot\x12\x12\n" +
+	"\x04dead\x18\b \x01(\bR\x04dead\"\xfa\x01\n" +
 	"\bEndpoint\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\taddresses\x18\x02 \x03(\fR\taddresses\x12\x1a\n" +
@@ -1312,7 +1660,29 @@ const file_dataplane_proto_rawDesc = "" +
 	"\aboot_id\x18\x01 \x01(\x06R\x06bootId\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x02 \x01(\tR\n" +
-	"generation\"\x18\n" +
+	"generation\"Z\n" +
+	"\vBeatRequest\x12\x1d\n" +
+	"\n" +
+	"noded_boot\x18\x01 \x01(\x06R\tnodedBoot\x12\x16\n" +
+	"\x06silent\x18\x02 \x01(\bR\x06silent\x12\x14\n" +
+	"\x05flush\x18\x03 \x01(\bR\x05flush\"\xa4\x02\n" +
+	"\tBeatReply\x12\x17\n" +
+	"\aboot_id\x18\x01 \x01(\x06R\x06bootId\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\tR\n" +
+	"generation\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\rR\x05epoch\x12!\n" +
+	"\fsynced_epoch\x18\x04 \x01(\rR\vsyncedEpoch\x12\x14\n" +
+	"\x05ready\x18\x05 \x01(\bR\x05ready\x12%\n" +
+	"\x0esilent_because\x18\x06 \x01(\tR\rsilentBecause\x12\x1a\n" +
+	"\btracking\x18\a \x01(\bR\btracking\x12\x1c\n" +
+	"\tannounced\x18\b \x01(\bR\tannounced\x12.\n" +
+	"\aservers\x18\t \x03(\v2\x14.weir.api.ServerSeenR\aservers\"b\n" +
+	"\n" +
+	"ServerSeen\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\x12\x18\n" +
+	"\apackets\x18\x02 \x01(\bR\apackets\x12\"\n" +
+	"\fpublications\x18\x03 \x01(\bR\fpublications\"\x18\n" +
 	"\x16DataplaneStatusRequest\"\xb3\x05\n" +
 	"\x0fDataplaneStatus\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x17\n" +
@@ -1378,11 +1748,12 @@ const file_dataplane_proto_rawDesc = "" +
 	"\aaddress\x18\x02 \x01(\fR\aaddress\x12\x10\n" +
 	"\x03mac\x18\x03 \x01(\fR\x03mac\x12\x14\n" +
 	"\x05state\x18\x04 \x01(\tR\x05state\x12\x12\n" +
-	"\x04port\x18\x05 \x01(\tR\x04port2\xc1\x01\n" +
+	"\x04port\x18\x05 \x01(\tR\x04port2\xf5\x01\n" +
 	"\tDataplane\x122\n" +
 	"\x05Apply\x12\x16.weir.api.DesiredState\x1a\x11.weir.api.Applied\x12E\n" +
 	"\x06Status\x12 .weir.api.DataplaneStatusRequest\x1a\x19.weir.api.DataplaneStatus\x129\n" +
-	"\x05Trace\x12\x16.weir.api.TraceRequest\x1a\x18.weir.api.DataplaneTraceB\x13Z\x11weir/services/apib\x06proto3"
+	"\x05Trace\x12\x16.weir.api.TraceRequest\x1a\x18.weir.api.DataplaneTrace\x122\n" +
+	"\x04Beat\x12\x15.weir.api.BeatRequest\x1a\x13.weir.api.BeatReplyB\x13Z\x11weir/services/apib\x06proto3"
 
 var (
 	file_dataplane_proto_rawDescOnce sync.Once
@@ -1396,55 +1767,63 @@ func file_dataplane_proto_rawDescGZIP() []byte {
 	return file_dataplane_proto_rawDescData
 }
 
-var file_dataplane_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_dataplane_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_dataplane_proto_goTypes = []any{
 	(*DesiredState)(nil),           // 0: weir.api.DesiredState
 	(*Secrets)(nil),                // 1: weir.api.Secrets
-	(*Words)(nil),                  // 2: weir.api.Words
-	(*Node)(nil),                   // 3: weir.api.Node
-	(*Server)(nil),                 // 4: weir.api.Server
-	(*Endpoint)(nil),               // 5: weir.api.Endpoint
-	(*Applied)(nil),                // 6: weir.api.Applied
-	(*DataplaneStatusRequest)(nil), // 7: weir.api.DataplaneStatusRequest
-	(*DataplaneStatus)(nil),        // 8: weir.api.DataplaneStatus
-	(*Port)(nil),                   // 9: weir.api.Port
-	(*Worker)(nil),                 // 10: weir.api.Worker
-	(*Flows)(nil),                  // 11: weir.api.Flows
-	(*MessageCount)(nil),           // 12: weir.api.MessageCount
-	(*Neighbour)(nil),              // 13: weir.api.Neighbour
-	nil,                            // 14: weir.api.DataplaneStatus.DropsEntry
-	nil,                            // 15: weir.api.DataplaneStatus.CountersEntry
-	(*TraceRequest)(nil),           // 16: weir.api.TraceRequest
-	(*DataplaneTrace)(nil),         // 17: weir.api.DataplaneTrace
+	(*ControlKey)(nil),             // 2: weir.api.ControlKey
+	(*Words)(nil),                  // 3: weir.api.Words
+	(*Node)(nil),                   // 4: weir.api.Node
+	(*Server)(nil),                 // 5: weir.api.Server
+	(*Endpoint)(nil),               // 6: weir.api.Endpoint
+	(*Applied)(nil),                // 7: weir.api.Applied
+	(*BeatRequest)(nil),            // 8: weir.api.BeatRequest
+	(*BeatReply)(nil),              // 9: weir.api.BeatReply
+	(*ServerSeen)(nil),             // 10: weir.api.ServerSeen
+	(*DataplaneStatusRequest)(nil), // 11: weir.api.DataplaneStatusRequest
+	(*DataplaneStatus)(nil),        // 12: weir.api.DataplaneStatus
+	(*Port)(nil),                   // 13: weir.api.Port
+	(*Worker)(nil),                 // 14: weir.api.Worker
+	(*Flows)(nil),                  // 15: weir.api.Flows
+	(*MessageCount)(nil),           // 16: weir.api.MessageCount
+	(*Neighbour)(nil),              // 17: weir.api.Neighbour
+	nil,                            // 18: weir.api.DataplaneStatus.DropsEntry
+	nil,                            // 19: weir.api.DataplaneStatus.CountersEntry
+	(*TraceRequest)(nil),           // 20: weir.api.TraceRequest
+	(*DataplaneTrace)(nil),         // 21: weir.api.DataplaneTrace
 }
 var file_dataplane_proto_depIdxs = []int32{
 	1,  // 0: weir.api.DesiredState.secrets:type_name -> weir.api.Secrets
-	3,  // 1: weir.api.DesiredState.nodes:type_name -> weir.api.Node
-	4,  // 2: weir.api.DesiredState.servers:type_name -> weir.api.Server
-	5,  // 3: weir.api.DesiredState.endpoints:type_name -> weir.api.Endpoint
-	2,  // 4: weir.api.Secrets.control:type_name -> weir.api.Words
-	2,  // 5: weir.api.Secrets.cookie:type_name -> weir.api.Words
-	2,  // 6: weir.api.Secrets.ring:type_name -> weir.api.Words
-	2,  // 7: weir.api.Secrets.ranking:type_name -> weir.api.Words
-	2,  // 8: weir.api.Secrets.steering:type_name -> weir.api.Words
-	9,  // 9: weir.api.DataplaneStatus.ports:type_name -> weir.api.Port
-	10, // 10: weir.api.DataplaneStatus.workers:type_name -> weir.api.Worker
-	11, // 11: weir.api.DataplaneStatus.flows:type_name -> weir.api.Flows
-	14, // 12: weir.api.DataplaneStatus.drops:type_name -> weir.api.DataplaneStatus.DropsEntry
-	15, // 13: weir.api.DataplaneStatus.counters:type_name -> weir.api.DataplaneStatus.CountersEntry
-	12, // 14: weir.api.DataplaneStatus.messages:type_name -> weir.api.MessageCount
-	13, // 15: weir.api.DataplaneStatus.neighbours:type_name -> weir.api.Neighbour
-	0,  // 16: weir.api.Dataplane.Apply:input_type -> weir.api.DesiredState
-	7,  // 17: weir.api.Dataplane.Status:input_type -> weir.api.DataplaneStatusRequest
-	16, // 18: weir.api.Dataplane.Trace:input_type -> weir.api.TraceRequest
-	6,  // 19: weir.api.Dataplane.Apply:output_type -> weir.api.Applied
-	8,  // 20: weir.api.Dataplane.Status:output_type -> weir.api.DataplaneStatus
-	17, // 21: weir.api.Dataplane.Trace:output_type -> weir.api.DataplaneTrace
-	19, // [19:22] is the sub-list for method output_type
-	16, // [16:19] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	4,  // 1: weir.api.DesiredState.nodes:type_name -> weir.api.Node
+	5,  // 2: weir.api.DesiredState.servers:type_name -> weir.api.Server
+	6,  // 3: weir.api.DesiredState.endpoints:type_name -> weir.api.Endpoint
+	2,  // 4: weir.api.Secrets.control:type_name -> weir.api.ControlKey
+	3,  // 5: weir.api.Secrets.cookie:type_name -> weir.api.Words
+	3,  // 6: weir.api.Secrets.ring:type_name -> weir.api.Words
+	3,  // 7: weir.api.Secrets.ranking:type_name -> weir.api.Words
+	3,  // 8: weir.api.Secrets.steering:type_name -> weir.api.Words
+	3,  // 9: weir.api.ControlKey.key:type_name -> weir.api.Words
+	10, // 10: weir.api.BeatReply.servers:type_name -> weir.api.ServerSeen
+	13, // 11: weir.api.DataplaneStatus.ports:type_name -> weir.api.Port
+	14, // 12: weir.api.DataplaneStatus.workers:type_name -> weir.api.Worker
+	15, // 13: weir.api.DataplaneStatus.flows:type_name -> weir.api.Flows
+	18, // 14: weir.api.DataplaneStatus.drops:type_name -> weir.api.DataplaneStatus.DropsEntry
+	19, // 15: weir.api.DataplaneStatus.counters:type_name -> weir.api.DataplaneStatus.CountersEntry
+	16, // 16: weir.api.DataplaneStatus.messages:type_name -> weir.api.MessageCount
+	17, // 17: weir.api.DataplaneStatus.neighbours:type_name -> weir.api.Neighbour
+	0,  // 18: weir.api.Dataplane.Apply:input_type -> weir.api.DesiredState
+	11, // 19: weir.api.Dataplane.Status:input_type -> weir.api.DataplaneStatusRequest
+	20, // 20: weir.api.Dataplane.Trace:input_type -> weir.api.TraceRequest
+	8,  // 21: weir.api.Dataplane.Beat:input_type -> weir.api.BeatRequest
+	7,  // 22: weir.api.Dataplane.Apply:output_type -> weir.api.Applied
+	12, // 23: weir.api.Dataplane.Status:output_type -> weir.api.DataplaneStatus
+	21, // 24: weir.api.Dataplane.Trace:output_type -> weir.api.DataplaneTrace
+	9,  // 25: weir.api.Dataplane.Beat:output_type -> weir.api.BeatReply
+	22, // [22:26] is the sub-list for method output_type
+	18, // [18:22] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_dataplane_proto_init() }
@@ -1459,7 +1838,7 @@ func file_dataplane_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dataplane_proto_rawDesc), len(file_dataplane_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	Dataplane_Apply_FullMethodName  = "/weir.api.Dataplane/Apply"
 	Dataplane_Status_FullMethodName = "/weir.api.Dataplane/Status"
 	Dataplane_Trace_FullMethodName  = "/weir.api.Dataplane/Trace"
+	Dataplane_Beat_FullMethodName   = "/weir.api.Dataplane/Beat"
 )
 
 // DataplaneClient is the client API for Dataplane service.
@@ -36,6 +37,10 @@ type DataplaneClient interface {
 	Apply(ctx context.Context, in *DesiredState, opts ...grpc.CallOption) (*Applied, error)
 	Status(ctx context.Context, in *DataplaneStatusRequest, opts ...grpc.CallOption) (*DataplaneStatus, error)
 	Trace(ctx context.Context, in *TraceRequest, opts ...grpc.CallOption) (*DataplaneTrace, error)
+	// Beat is called every check interval. It tells the dataplane that its
+	// control plane is alive, without which it answers no pings (S-52), and tells
+	// the control plane what membership needs to know of the dataplane.
+	Beat(ctx context.Context, in *BeatRequest, opts ...grpc.CallOption) (*BeatReply, error)
 }
 
 type dataplaneClient struct {
@@ -76,6 +81,16 @@ func (c *dataplaneClient) Trace(ctx context.Context, in *TraceRequest, opts ...g
 	return out, nil
 }
 
+func (c *dataplaneClient) Beat(ctx context.Context, in *BeatRequest, opts ...grpc.CallOption) (*BeatReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BeatReply)
+	err := c.cc.Invoke(ctx, Dataplane_Beat_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DataplaneServer is the server API for Dataplane service.
 // All implementations must embed UnimplementedDataplaneServer
 // for forward compatibility.
@@ -85,6 +100,10 @@ type DataplaneServer interface {
 	Apply(context.Context, *DesiredState) (*Applied, error)
 	Status(context.Context, *DataplaneStatusRequest) (*DataplaneStatus, error)
 	Trace(context.Context, *TraceRequest) (*DataplaneTrace, error)
+	// Beat is called every check interval. It tells the dataplane that its
+	// control plane is alive, without which it answers no pings (S-52), and tells
+	// the control plane what membership needs to know of the dataplane.
+	Beat(context.Context, *BeatRequest) (*BeatReply, error)
 	mustEmbedUnimplementedDataplaneServer()
 }
 
@@ -103,6 +122,9 @@ func (UnimplementedDataplaneServer) Status(context.Context, *DataplaneStatusRequ
 }
 func (UnimplementedDataplaneServer) Trace(context.Context, *TraceRequest) (*DataplaneTrace, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Trace not implemented")
+}
+func (UnimplementedDataplaneServer) Beat(context.Context, *BeatRequest) (*BeatReply, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Beat not implemented")
 }
 func (UnimplementedDataplaneServer) mustEmbedUnimplementedDataplaneServer() {}
 func (UnimplementedDataplaneServer) testEmbeddedByValue()                   {}
@@ -179,6 +201,24 @@ func _Dataplane_Trace_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Dataplane_Beat_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BeatRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DataplaneServer).Beat(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Dataplane_Beat_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DataplaneServer).Beat(ctx, req.(*BeatRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Dataplane_ServiceDesc is the grpc.ServiceDesc for Dataplane service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -197,6 +237,10 @@ var Dataplane_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Trace",
 			Handler:    _Dataplane_Trace_Handler,
+		},
+		{
+			MethodName: "Beat",
+			Handler:    _Dataplane_Beat_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

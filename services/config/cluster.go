@@ -9,18 +9,19 @@ import (
 // Cluster is cluster.yaml: nodes, servers, public endpoints and their settings,
 // the same file for every node and server.
 type Cluster struct {
-	Identity  Identity   `yaml:"cluster" need:"yes"`
-	KeyFile   string     `yaml:"key_file" need:"yes"` // relative to this file; 64 hexadecimal digits
-	FabricMTU int        `yaml:"fabric_mtu"`          // of the encapsulated IP packet, bytes
-	Handshake Handshake  `yaml:"handshake"`
-	Nodes     []Member   `yaml:"nodes" need:"yes"` // in ring order: neighbours in this list announce each other (S-60)
-	Servers   []Server   `yaml:"servers" need:"yes"`
-	Endpoints []Endpoint `yaml:"endpoints" need:"yes"`
-	Routers   []Router   `yaml:"routers"` // empty: no BGP
-	BGP       BGP        `yaml:"bgp"`
-	Admission Admission  `yaml:"admission"`
+	Identity   Identity   `yaml:"cluster" need:"yes"`
+	KeyFile    string     `yaml:"key_file" need:"yes"` // relative to this file; 64 hexadecimal digits
+	FabricMTU  int        `yaml:"fabric_mtu"`          // of the encapsulated IP packet, bytes
+	Handshake  Handshake  `yaml:"handshake"`
+	Nodes      []Member   `yaml:"nodes" need:"yes"` // in ring order: neighbours in this list announce each other (S-60)
+	Servers    []Server   `yaml:"servers" need:"yes"`
+	Endpoints  []Endpoint `yaml:"endpoints" need:"yes"`
+	Routers    []Router   `yaml:"routers"` // empty: no BGP
+	BGP        BGP        `yaml:"bgp"`
+	Admission  Admission  `yaml:"admission"`
+	Publishing Publishing `yaml:"publishing"`
 
-	Key      Key      // from KeyFile; zero when the text was parsed without it
+	Keys     KeySet   // from KeyFile, or from the configuration service
 	Warnings []string // lines for the log: usable, but unwise
 }
 
@@ -122,6 +123,12 @@ type Threshold struct {
 	Reject      int `yaml:"reject" need:"yes"`
 }
 
+// Publishing says how modules keep the trackers' state alive (S-40, S-42).
+type Publishing struct {
+	Interval time.Duration `yaml:"interval"` // in which a module publishes each of its connections once
+	Lease    time.Duration `yaml:"lease"`    // how long an entry is good without being published
+}
+
 // DefaultThresholds are those of S-31.
 func DefaultThresholds() []Threshold {
 	return []Threshold{{80, 20}, {90, 25}, {95, 50}, {98, 100}}
@@ -132,6 +139,7 @@ func (c *Cluster) defaults() {
 	c.Handshake.defaults()
 	c.BGP.defaults()
 	c.Admission.defaults()
+	c.Publishing = Publishing{Interval: time.Second, Lease: 10 * time.Second}
 }
 
 func (h *Handshake) defaults() { *h = Handshake{WindowScale: 7, HoldBytes: 32 << 10, HoldPackets: 32} }

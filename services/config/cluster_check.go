@@ -63,6 +63,7 @@ func (c *Cluster) validate(d *document) {
 	c.validateEndpoints(k)
 	c.validateBGP(k)
 	c.validateAdmission(k)
+	c.validatePublishing(k)
 }
 
 func (c *Cluster) validateNodes(k *clusterCheck) {
@@ -233,5 +234,16 @@ func (c *Cluster) validateAdmission(k *clusterCheck) {
 		if t.Reject < last.Reject {
 			k.fail(at+".reject", "a busier server rejects no less", "%d is below the step before, %d", t.Reject, last.Reject)
 		}
+	}
+}
+
+func (c *Cluster) validatePublishing(k *clusterCheck) {
+	p := c.Publishing
+	if p.Interval < 100*time.Millisecond || p.Interval > time.Minute {
+		k.fail("publishing.interval", "write 100ms to 1m", "%s is out of range", p.Interval)
+	}
+	// One lost publication must not end a lease, and ticks of leases are 100 ms.
+	if p.Lease < 3*p.Interval || p.Lease > time.Hour {
+		k.fail("publishing.lease", "write three intervals or more, one hour at most", "%s is out of range with an interval of %s", p.Lease, p.Interval)
 	}
 }

@@ -20,7 +20,7 @@ func LoadCluster(path string) (*Cluster, error) {
 		return nil, err
 	}
 	c.KeyFile = relativeTo(path, c.KeyFile)
-	c.Key, err = readKey(c.KeyFile)
+	key, err := readKey(c.KeyFile)
 	if err != nil {
 		remedy := "write 64 hexadecimal digits to it: openssl rand -hex 32"
 		if errors.Is(err, fs.ErrPermission) {
@@ -29,6 +29,7 @@ func LoadCluster(path string) (*Cluster, error) {
 		d.fail("key_file", remedy, "%s", err)
 		return nil, d.errs
 	}
+	c.Keys = soleKey(key)
 	c.warn(c.KeyFile, "it holds the cluster's key")
 	for _, r := range c.Routers {
 		if r.Password != "" {

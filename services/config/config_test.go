@@ -78,7 +78,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
-		for _, s := range []string{fmt.Sprintf(verb, *c), fmt.Sprintf(verb, c.Key), fmt.Sprintf(verb, c.Routers)} {
+		for _, s := range []string{fmt.Sprintf(verb, *c), fmt.Sprintf(verb, c.Keys), fmt.Sprintf(verb, c.Routers)} {
 			for _, secret := range []string{"not for logs", "0001020304", "6e6f7420666f72", "0x0, 0x1, 0x2", "[0 1 2 3"} {
 				if strings.Contains(s, secret) {
 					t.Errorf("%s shows %q", verb, secret)
@@ -126,19 +126,20 @@ func TestABadKeyFileIsRefusedAtItsLineWithoutShowingIt(t *testing.T) {
 }
 
 func TestEveryUseOfTheKeyDiffersAndFollowsFromTheKeyAlone(t *testing.T) {
-	k := Key{1}
+	k := soleKey(Key{1})
+	other := soleKey(Key{2})
 	seen := map[[2]uint64]string{}
 	for name, w := range map[string][2]uint64{
-		"control": {k.Control().K0, k.Control().K1}, "cookie": {k.Cookie().K0, k.Cookie().K1},
+		"control": {k.Seals()[0].K0, k.Seals()[0].K1}, "cookie": {k.Cookies()[0].K0, k.Cookies()[0].K1},
 		"ring": k.Ring(), "ranking": k.Ranking(), "steering lb1": k.Secrets("lb1").Steering, "steering lb2": k.Secrets("lb2").Steering,
-		"other key": Key{2}.Ring(),
+		"other key": other.Ring(),
 	} {
 		if first, ok := seen[w]; ok {
 			t.Errorf("%s equals %s", name, first)
 		}
 		seen[w] = name
 	}
-	if (Key{1}).Ring() != k.Ring() {
+	if again := soleKey(Key{1}); again.Ring() != k.Ring() {
 		t.Error("the same key derives differently")
 	}
 }
@@ -148,10 +149,14 @@ func TestTheConfigOfANodeFollowsTheClusterFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := c.Epoch()
+	before, err := LBNode(c, "lb1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := before.Epoch
 	c.Nodes[1].Healthy = false
 	c.Servers[1].Healthy = false
-	l, err := LBNode(c, "lb1")
+	l, err := LBNode(c, "lb1", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +182,7 @@ func TestTheConfigOfANodeFollowsTheClusterFile(t *testing.T) {
 	if l.Epoch == whole || l.Epoch == 0 {
 		t.Error("the epoch does not change with the ring")
 	}
-	if _, err := LBNode(c, "lb9"); err == nil || !strings.Contains(err.Error(), `"lb9"`) {
+	if _, err := LBNode(c, "lb9", nil); err == nil || !strings.Contains(err.Error(), `"lb9"`) {
 		t.Errorf("unknown node: %v", err)
 	}
 }

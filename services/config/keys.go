@@ -37,26 +37,59 @@ func (k Key) derive(label string) [2]uint64 {
 	return [2]uint64{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])}
 }
 
-// Control tags control datagrams (S-113).
-func (k Key) Control() wire.Key { w := k.derive("control"); return wire.Key{K0: w[0], K1: w[1]} }
+// KeySet is all that a cluster keeps secret.
+type KeySet struct {
+	// Base places flows on the ring, orders servers and spreads flows over
+	// workers. It is never rotated: that would move every flow (S-70).
+	Base Key
+	// Control keys tag control datagrams and make initial sequence numbers. The
+	// first one is used; the others are of a rotation under way, and accepted.
+	Control []ControlKey
+}
 
-// Cookie makes initial sequence numbers (S-12).
-func (k Key) Cookie() wire.Key { w := k.derive("cookie"); return wire.Key{K0: w[0], K1: w[1]} }
+// ControlKey is a key with the id that datagrams carry.
+type ControlKey struct {
+	ID uint32
+	Key
+}
+
+// soleKey is the key set of a cluster file: it never rotates.
+func soleKey(k Key) KeySet { return KeySet{Base: k, Control: []ControlKey{{ID: 1, Key: k}}} }
+
+// Seals are the keys of control datagrams (S-113), the one to seal with first.
+func (s *KeySet) Seals() []wire.ControlKey {
+	var out []wire.ControlKey
+	for _, k := range s.Control {
+		w := k.derive("control")
+		out = append(out, wire.ControlKey{ID: k.ID, Key: wire.Key{K0: w[0], K1: w[1]}})
+	}
+	return out
+}
+
+// Cookies make and verify initial sequence numbers (S-12), the one to make with first.
+func (s *KeySet) Cookies() []wire.Key {
+	var out []wire.Key
+	for _, k := range s.Control {
+		w := k.derive("cookie")
+		out = append(out, wire.Key{K0: w[0], K1: w[1]})
+	}
+	return out
+}
 
 // Ring places flows on the ring (S-70).
-func (k Key) Ring() flow.Seed { return k.derive("ring") }
+func (s *KeySet) Ring() flow.Seed { return s.Base.derive("ring") }
 
 // Ranking orders the servers of a flow's offers (S-18).
-func (k Key) Ranking() flow.Seed { return k.derive("ranking") }
+func (s *KeySet) Ranking() flow.Seed { return s.Base.derive("ranking") }
 
 // Secrets are all of one node's; only Steering differs between nodes.
-func (k Key) Secrets(nodeID string) lbnode.Secrets {
+func (s *KeySet) Secrets(nodeID string) lbnode.Secrets {
 	return lbnode.Secrets{
-		Control:  k.Control(),
-		Cookie:   k.Cookie(),
-		Ring:     k.Ring(),
-		Ranking:  k.Ranking(),
-		Steering: k.derive("steering " + nodeID),
+		Control:  s.Seals(),
+		Cookie:   s.Cookies(),
+		Ring:     s.Ring(),
+		Ranking:  s.Ranking(),
+		Steering: s.Base.derive("steering " + nodeID),
 	}
 }
 

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -17,38 +15,54 @@ const protoTCP = 6
 // LBNode is what the roles of one node need to know, as far as the cluster file
 // says it. The caller adds what only the machine knows: MACs, routers, boot id,
 // clock. An unhealthy node stays in the list without roles: what it still sends
-// comes from a known address.
-func LBNode(c *Cluster, nodeID string) (lbnode.Config, error) {
+// comes from a known address. view is what membership knows; without one,
+// everything is as the file says.
+func LBNode(c *Cluster, nodeID string, view *View) (lbnode.Config, error) {
 	self := c.Member(nodeID)
 	if self == nil {
 		return lbnode.Config{}, fmt.Errorf("node %q is not in cluster %s; add it to the list nodes of the cluster file", nodeID, c.Identity.Name)
 	}
+	if view == nil {
+		view = static(c)
+	}
 	out := lbnode.Config{
 		Self:      self.Number,
-		Epoch:     c.Epoch(),
-		Secrets:   c.Key.Secrets(nodeID),
+		Secrets:   c.Keys.Secrets(nodeID),
 		FabricMTU: uint16(c.FabricMTU),
 		WScale:    uint8(c.Handshake.WindowScale),
 		HoldBytes: uint32(c.Handshake.HoldBytes),
 		HoldPkts:  uint16(c.Handshake.HoldPackets),
+		Lease:     uint32(c.Publishing.Lease / lbnode.Tick),
+		Settled:   view.Settled,
 	}
 	out.Addresses[packet.North] = self.NorthAddresses()
 	out.Addresses[packet.South] = []netip.Addr{self.South}
+	var ring []RingMember
 	for i := range c.Nodes {
 		m := &c.Nodes[i]
-		out.Nodes = append(out.Nodes, lbnode.Node{
+		state := view.Nodes[m.Number]
+		n := lbnode.Node{
 			Number:  m.Number,
 			ID:      m.ID,
+			Boot:    state.Boot,
+			North:   m.North,
 			South:   m.South,
-			Tracker: m.Healthy && m.Has(RoleTracker),
+			Tracker: m.Healthy && state.Track && m.Has(RoleTracker),
 			Ingress: m.Healthy && m.Has(RoleIngress),
 			Egress:  m.Healthy && m.Has(RoleEgress),
 			Seed:    placeSeed("node", m.ID),
-		})
+		}
+		if n.Tracker {
+			ring = append(ring, RingMember{n.Number, n.Boot})
+		}
+		out.Nodes = append(out.Nodes, n)
 	}
+	out.Epoch = RingEpoch(ring)
 	for _, s := range c.Servers {
+		state := view.Servers[s.Number]
 		out.Servers = append(out.Servers, lbnode.Server{
-			Number: s.Number, ID: s.ID, Address: s.Address, Weight: uint32(s.Weight), Healthy: s.Healthy, Seed: placeSeed("server", s.ID),
+			Number: s.Number, ID: s.ID, Address: s.Address, Weight: uint32(s.Weight),
+			Boot: state.Boot, Healthy: s.Healthy && state.Healthy, Dead: state.Dead, Seed: placeSeed("server", s.ID),
 		})
 	}
 	for i := range c.Endpoints {
@@ -82,16 +96,4 @@ func (m *Member) NorthAddresses() []netip.Addr {
 		}
 	}
 	return out
-}
-
-// Epoch names the ring: which nodes track. Nodes with the same view have the
-// same epoch, without asking each other. It is never 0.
-func (c *Cluster) Epoch() uint32 {
-	h := sha256.New()
-	for _, m := range c.Nodes {
-		if m.Healthy && m.Has(RoleTracker) {
-			fmt.Fprintf(h, "%d %s\n", m.Number, m.ID)
-		}
-	}
-	return max(1, binary.LittleEndian.Uint32(h.Sum(nil)))
 }

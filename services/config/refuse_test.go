@@ -122,7 +122,7 @@ func TestABadClusterFileIsRefusedWithItsLine(t *testing.T) {
 		{"mtu", "fabric_mtu: 1500", "fabric_mtu: 1280", `cluster.yaml:3: fabric_mtu: 1280 is out of range, 1308 to 1500`},
 		{"mtu of large frames", "fabric_mtu: 1500", "fabric_mtu: 9000", `cluster.yaml:3: fabric_mtu: 9000 is out of range, 1308 to 1500`},
 		{"text for list", "communities: [\"65001:100\"]", "communities: none", `cluster.yaml:23: bgp.communities: is text where a list belongs; write a list: [a, b]`},
-		{"no nodes", "nodes:\n", "nodes: []\nservers_of_old:\n", `cluster.yaml:5: servers_of_old: unknown key; known here: cluster, key_file, fabric_mtu, handshake, nodes, servers, endpoints, routers, bgp, admission`},
+		{"no nodes", "nodes:\n", "nodes: []\nservers_of_old:\n", `cluster.yaml:5: servers_of_old: unknown key; known here: cluster, key_file, fabric_mtu, handshake, nodes, servers, endpoints, routers, bgp, admission, publishing`},
 	})
 }
 
@@ -173,7 +173,7 @@ func FuzzParse(f *testing.F) {
 		}
 		// What is accepted must make a configuration for each of its nodes.
 		for _, m := range c.Nodes {
-			if _, err := LBNode(c, m.ID); err != nil {
+			if _, err := LBNode(c, m.ID, nil); err != nil {
 				t.Error(err)
 			}
 		}

@@ -69,7 +69,7 @@ func newFakeNode(w *world) *fakeNode {
 	w.must(n.data.SetReadBuffer(8 << 20))
 	cluster, err := config.LoadCluster(w.dir + "/cluster.yaml")
 	w.must(err)
-	n.key = cluster.Key.Control()
+	n.key = cluster.Keys.Seals()[0].Key
 	w.sh(nodeNS, `ip link set tun0 mtu 1472 up
 		ip addr add 198.18.0.10/24 dev tun0; ip route add default dev tun0
 		ip -6 addr add 2001:db8:18::10/64 dev tun0 nodad; ip -6 route add default dev tun0`)

@@ -131,7 +131,7 @@ func (m *module) start() (failed chan error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	m.out = &output{control: conn, key: s.cluster.Key.Control()}
+	m.out = &output{control: conn, key: s.cluster.Keys.Seals()[0].Key}
 	if err := m.startDataPath(up, cpu, conn); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"reflect"
 	"syscall"
 	"time"
 
@@ -66,7 +67,7 @@ func (m *module) reload() error {
 	if err != nil {
 		return err
 	}
-	if s.server.Address != m.settings.server.Address || cluster.Key != m.settings.cluster.Key {
+	if s.server.Address != m.settings.server.Address || !reflect.DeepEqual(cluster.Keys, m.settings.cluster.Keys) {
 		return errors.New("the server's address or the key changed; restart lbmodule")
 	}
 	cfg := s.agentConfig(m.boot)

@@ -47,7 +47,8 @@ func (s *settings) agentConfig(boot uint64) *agent.Config {
 	c := &agent.Config{
 		Server: s.server.Number,
 		Boot:   boot,
-		Seed:   s.cluster.Key.Ranking(),
+		Seed:   s.cluster.Keys.Ranking(),
+		KeyID:  s.cluster.Keys.Control[0].ID,
 		WScale: uint8(s.cluster.Handshake.WindowScale),
 	}
 	for i := range s.cluster.Nodes {

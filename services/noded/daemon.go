@@ -56,7 +56,7 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	seen += fileStamp(cluster.KeyFile)
 	n := &node{log: log, file: file, started: time.Now(), bgp: bgp.NewManager(log)}
 	if cluster.Member(file.Node) == nil {
-		_, err := config.LBNode(cluster, file.Node)
+		_, err := config.LBNode(cluster, file.Node, nil)
 		return fmt.Errorf("%s: %w", path, program.ConfigError(err))
 	}
 
@@ -117,7 +117,7 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 
 // take puts a cluster configuration in force, or changes nothing.
 func (n *node) take(c *config.Cluster) error {
-	lb, err := config.LBNode(c, n.file.Node)
+	lb, err := config.LBNode(c, n.file.Node, nil)
 	if err != nil {
 		return program.ConfigError(err)
 	}
@@ -129,7 +129,7 @@ func (n *node) take(c *config.Cluster) error {
 	for _, r := range c.Routers {
 		routers = append(routers, r.Address)
 	}
-	desired := api.NewDesiredState(&lb, routers)
+	desired := api.NewDesiredState(&lb, routers, true)
 	for _, w := range c.Warnings {
 		n.log.Warn(w)
 	}

@@ -395,7 +395,7 @@ func TestRingSharesAreEvenAndAddUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Key = config.Key{1}
+	c.Keys = config.KeySet{Base: config.Key{1}, Control: []config.ControlKey{{ID: 1, Key: config.Key{1}}}}
 	var s shares
 	sum := 0.0
 	for n, v := range s.of(c, "lb1") {

@@ -28,7 +28,7 @@ func (s *shares) of(c *config.Cluster, nodeID string) map[uint16]float64 {
 		return s.byNode
 	}
 	s.cluster, s.byNode = c, map[uint16]float64{}
-	lb, err := config.LBNode(c, nodeID)
+	lb, err := config.LBNode(c, nodeID, nil)
 	if err != nil {
 		return s.byNode
 	}

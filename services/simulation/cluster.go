@@ -139,7 +139,7 @@ func (c *Cluster) Roles(t Tuple) Roles { return *c.roles.of(t) }
 // Configure gives every node and module the cluster's present configuration.
 func (c *Cluster) Configure() error {
 	for i, n := range c.Nodes {
-		cfg, err := config.LBNode(c.config, n.ID)
+		cfg, err := config.LBNode(c.config, n.ID, nil)
 		if err != nil {
 			return err
 		}

@@ -31,7 +31,7 @@ type roleBook struct {
 }
 
 func newRoleBook(c *config.Cluster) (*roleBook, error) {
-	cfg, err := config.LBNode(c, c.Nodes[0].ID)
+	cfg, err := config.LBNode(c, c.Nodes[0].ID, nil)
 	if err != nil {
 		return nil, err
 	}

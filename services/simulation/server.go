@@ -77,12 +77,12 @@ func (s *Server) Close() {
 
 // configure gives agent and data path the cluster's present configuration.
 func (s *Server) configure(c *config.Cluster) error {
-	s.control = c.Key.Control()
-	nodes, err := config.LBNode(c, c.Nodes[0].ID)
+	s.control = c.Keys.Seals()[0].Key
+	nodes, err := config.LBNode(c, c.Nodes[0].ID, nil)
 	if err != nil {
 		return err
 	}
-	cfg := &agent.Config{Server: s.number, Boot: uint64(s.number) << 32, Seed: c.Key.Ranking(), WScale: nodes.WScale}
+	cfg := &agent.Config{Server: s.number, Boot: uint64(s.number) << 32, Seed: c.Keys.Ranking(), KeyID: c.Keys.Control[0].ID, WScale: nodes.WScale}
 	for i, n := range nodes.Nodes {
 		cfg.Nodes = append(cfg.Nodes, agent.Node{Number: n.Number, Address: n.South, Egress: n.Egress})
 		s.macs[n.South] = nodeMAC(1, i+1)

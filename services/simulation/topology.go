@@ -51,8 +51,10 @@ func parseCluster(sim *Sim, nodes, servers int, extra string) (*config.Cluster, 
 		return nil, fmt.Errorf("cluster file of the simulation: %w", err)
 	}
 	r := sim.Rand("cluster key")
-	for i := range c.Key {
-		c.Key[i] = byte(r.Uint32())
+	var key config.Key
+	for i := range key {
+		key[i] = byte(r.Uint32())
 	}
+	c.Keys = config.KeySet{Base: key, Control: []config.ControlKey{{ID: 1, Key: key}}}
 	return c, nil
 }

@@ -43,7 +43,7 @@ type node struct {
 	spent time.Duration // in Burst and Tick, and in the IO below, which is a few ns per frame
 }
 
-var secrets = lbnode.Secrets{Control: wire.Key{K0: 1, K1: 2}, Cookie: wire.Key{K0: 3, K1: 4},
+var secrets = lbnode.Secrets{Control: []wire.ControlKey{{ID: 1, Key: wire.Key{K0: 1, K1: 2}}}, Cookie: []wire.Key{{K0: 3, K1: 4}},
 	Ring: flow.Seed{5, 6}, Ranking: flow.Seed{7, 8}, Steering: flow.Seed{9, 10}}
 
 func newCluster(nodes, flows int) (*cluster, error) {
@@ -203,7 +203,7 @@ func (c *cluster) toServer(b packet.Buf, server uint16) {
 		return
 	}
 	var m wire.Tracker
-	if err := wire.GetTracker(b.Bytes()[in.Payload:in.End], &m, secrets.Control); err != nil {
+	if err := wire.GetTracker(b.Bytes()[in.Payload:in.End], &m, secrets.Control[0].Key); err != nil {
 		c.fail("a server got a bad message: %v", err)
 		return
 	}
@@ -234,9 +234,9 @@ func (c *cluster) accept(server uint16, m *wire.Tracker) {
 		return
 	}
 	c.seq++
-	m.Header = wire.Header{Type: wire.MsgAccept, Role: wire.RoleServer, Sender: server, Boot: 1, Seq: c.seq}
+	m.Header = wire.Header{Type: wire.MsgAccept, Role: wire.RoleServer, Sender: server, Boot: 1, Seq: c.seq, KeyID: 1}
 	b.Resize(wire.TrackerSize)
-	wire.PutTracker(b.Bytes(), m, secrets.Control)
+	wire.PutTracker(b.Bytes(), m, secrets.Control[0].Key)
 	if st := packet.PrependUDP(&b, &target, 50000, wire.PortTracker); st != packet.OK {
 		c.fail("a module's message: %v", st)
 		return

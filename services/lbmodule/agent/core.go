@@ -94,6 +94,7 @@ type Config struct {
 	Nodes     []Node
 	Endpoints []Endpoint
 	Seed      flow.Seed // of the egress choice
+	KeyID     uint32    // of the key that messages are sealed with
 	WScale    uint8     // window scale that the trackers promise to clients
 }
 
@@ -182,7 +183,7 @@ func (c *Core) Tick(now int64) (next int64) {
 // send completes and emits a message.
 func (c *Core) send(to netip.Addr, typ uint8, m *wire.Tracker) {
 	c.seq++
-	m.Header = wire.Header{Type: typ, Role: wire.RoleServer, Sender: c.cfg.Server, Boot: c.cfg.Boot, Seq: c.seq, Epoch: m.Epoch}
+	m.Header = wire.Header{Type: typ, Role: wire.RoleServer, Sender: c.cfg.Server, Boot: c.cfg.Boot, Seq: c.seq, Epoch: m.Epoch, KeyID: c.cfg.KeyID}
 	m.Server = c.cfg.Server
 	c.out.Send(to, m)
 }
