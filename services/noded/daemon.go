@@ -121,7 +121,7 @@ func (n *node) take(c *config.Cluster) error {
 	if err != nil {
 		return program.ConfigError(err)
 	}
-	plan := bgp.Plan(c, n.file.Node)
+	plan := bgp.Plan(c, nil, n.file.Node, false)
 	if err := checkSources(n.file.BGP.Interface, plan.Sources()); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -23,50 +24,148 @@ type Session struct {
 	Prefixes   int    // announced
 }
 
+// handOver is how long an old announcer of a node is kept at most while its
+// successor opens (S-62). It is above the time that a router which answers needs.
+const handOver = 5 * time.Second
+
 // Manager holds the sessions of one node.
 type Manager struct {
 	log *slog.Logger
 
 	mu       sync.Mutex
+	desired  Desired
 	speakers map[netip.Addr]*speaker
+	held     map[netip.Addr]time.Time // sources that still announce what another source shall: until when
+	settle   *time.Timer              // looks at held again, or nil
 }
 
 // NewManager makes a manager without sessions.
 func NewManager(log *slog.Logger) *Manager {
-	return &Manager{log: log, speakers: map[netip.Addr]*speaker{}}
+	return &Manager{log: log, speakers: map[netip.Addr]*speaker{}, held: map[netip.Addr]time.Time{}}
 }
 
 // Apply opens, changes and closes sessions until they are as desired. Sessions
-// that stay the same stay open.
+// that stay the same stay open. A node that moves from one of our sources to
+// another keeps its old session until the new one is established, so that it
+// never loses its last announcer (S-62); the session of a node that is no
+// longer announced closes at once (S-61).
 func (m *Manager) Apply(d Desired) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	wanted := map[netip.Addr]bool{}
-	for _, t := range d.Targets {
-		wanted[t.Source] = true
+	m.desired = d
+	return m.step()
+}
+
+// step does what can be done now; what waits is in held. Called with the lock.
+func (m *Manager) step() error {
+	wanted := map[netip.Addr]*Target{}
+	for i := range m.desired.Targets {
+		t := &m.desired.Targets[i]
+		wanted[t.Source] = t
 	}
+	now := time.Now()
+	keep := map[netip.Addr]Target{}
 	for source, s := range m.speakers {
-		if !wanted[source] {
-			s.close()
+		old, running := s.advertises()
+		if t := wanted[source]; !running || t != nil && t.Advertises == old.Advertises || !m.moves(old, now) {
+			delete(m.held, source)
+			if running && t == nil {
+				s.close()
+			}
+			continue
 		}
+		keep[source] = old
 	}
 	var errs []error
-	for i := range d.Targets {
-		t := &d.Targets[i]
+	for i := range m.desired.Targets {
+		t := &m.desired.Targets[i]
+		if _, ok := keep[t.Source]; ok {
+			continue
+		}
 		s := m.speakers[t.Source]
 		if s == nil {
-			s = newSpeaker(m.log, t.Source)
+			s = newSpeaker(m.log, t.Source, m.lookAgain)
 			m.speakers[t.Source] = s
 		}
-		errs = append(errs, s.apply(&d, t))
+		errs = append(errs, s.apply(&m.desired, t))
 	}
+	for source, old := range keep {
+		errs = append(errs, m.speakers[source].apply(&m.desired, &old)) // its prefixes and routers may have changed
+	}
+	m.schedule(now)
 	return errors.Join(errs...)
+}
+
+// moves reports whether another source shall announce the same node and does
+// not do so yet, within the time for that.
+func (m *Manager) moves(old Target, now time.Time) bool {
+	for i := range m.desired.Targets {
+		t := &m.desired.Targets[i]
+		if t.Advertises != old.Advertises || t.NextHop != old.NextHop || t.NextHop6 != old.NextHop6 || t.Source == old.Source {
+			continue
+		}
+		if m.announces(t) {
+			return false
+		}
+		until, ok := m.held[old.Source]
+		if !ok {
+			until = now.Add(handOver)
+			m.held[old.Source] = until
+		}
+		return now.Before(until)
+	}
+	return false
+}
+
+// announces reports whether a target's sessions to all routers are established.
+func (m *Manager) announces(t *Target) bool {
+	s := m.speakers[t.Source]
+	return s != nil && s.announces(t, m.desired.Routers)
+}
+
+// schedule makes step run again when the first held source may be held no longer.
+func (m *Manager) schedule(now time.Time) {
+	if m.settle != nil {
+		m.settle.Stop()
+		m.settle = nil
+	}
+	if len(m.held) == 0 {
+		return
+	}
+	first := slices.MinFunc(slices.Collect(maps.Values(m.held)), time.Time.Compare)
+	m.settle = time.AfterFunc(max(0, first.Sub(now)), m.lookAgain)
+}
+
+// lookAgain is called when a session was established or a time is over.
+func (m *Manager) lookAgain() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.held) == 0 {
+		return
+	}
+	if err := m.step(); err != nil {
+		m.log.Error("hand bgp sessions over", "error", err)
+	}
+}
+
+// Announcing reports whether the sessions of all targets to all routers are established.
+func (m *Manager) Announcing() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.desired.Targets {
+		if !m.announces(&m.desired.Targets[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // Close closes all sessions; routers withdraw their routes at once.
 func (m *Manager) Close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.desired, m.held = Desired{}, map[netip.Addr]time.Time{}
+	m.schedule(time.Now())
 	var wg sync.WaitGroup
 	for _, s := range m.speakers {
 		wg.Go(s.close)

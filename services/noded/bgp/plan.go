@@ -40,16 +40,22 @@ type Desired struct {
 	Targets     []Target
 }
 
-// Plan says what a node announces. The ring is the healthy ingress nodes in the
-// order of the cluster file; a node outside it announces nothing.
-func Plan(c *config.Cluster, nodeID string) Desired {
+// Plan says what a node announces. The ring is the announced ingress nodes in
+// the order of the cluster file; view is what membership knows of them, and
+// without one every node that the file calls healthy is announced. A node
+// outside the ring announces nothing, unless it speaks: then it announces the
+// neighbours that it has once it is announced itself, so that they can leave
+// their old announcers without losing the last one (S-62).
+func Plan(c *config.Cluster, view *config.View, nodeID string, speaks bool) Desired {
 	d := Desired{
 		ASN: c.BGP.ASN, HoldTime: c.BGP.HoldTime, LocalPref: c.BGP.LocalPref, Communities: c.BGP.Communities,
 		Prefixes: c.Prefixes(), Routers: c.Routers,
 	}
+	announced := func(m *config.Member) bool { return view == nil || view.Nodes[m.Number].Announce }
 	var ring []*config.Member
 	for i := range c.Nodes {
-		if m := &c.Nodes[i]; m.Healthy && m.Has(config.RoleIngress) {
+		m := &c.Nodes[i]
+		if m.Healthy && m.Has(config.RoleIngress) && (announced(m) || speaks && m.ID == nodeID) {
 			ring = append(ring, m)
 		}
 	}
@@ -64,9 +70,10 @@ func Plan(c *config.Cluster, nodeID string) Desired {
 	if n > 1 {
 		add(SlotLeft, self.Slots.Left, ring[(i+n-1)%n])
 	}
-	if n > 2 {
+	switch {
+	case n > 2:
 		add(SlotRight, self.Slots.Right, ring[(i+1)%n])
-	} else {
+	case announced(self):
 		add(SlotSelf, self.North, self)
 	}
 	return d

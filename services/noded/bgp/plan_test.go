@@ -53,9 +53,53 @@ func TestEveryNodeIsAnnouncedByItsNeighboursAndItselfOnlyWhenThereAreFewerThanTh
 			c.Nodes[i].Healthy = false
 		}
 		for i, want := range tc.want {
-			if got := describe(Plan(c, c.Nodes[i].ID)); got != want {
+			if got := describe(Plan(c, nil, c.Nodes[i].ID, false)); got != want {
 				t.Errorf("%s, %s:\n got %s\nwant %s", tc.name, c.Nodes[i].ID, got, want)
 			}
+		}
+	}
+}
+
+// announcedIn is a view in which only these nodes are announced.
+func announcedIn(numbers ...uint16) *config.View {
+	v := &config.View{Nodes: map[uint16]config.NodeState{}}
+	for _, n := range numbers {
+		v.Nodes[n] = config.NodeState{Announce: true}
+	}
+	return v
+}
+
+func TestTheRingIsWhoIsAnnouncedInTheView(t *testing.T) {
+	c := exampleCluster(t)
+	view := announcedIn(1, 3)
+	for i, want := range []string{
+		"left from 10.10.0.102: lb3 via 10.10.0.13; self from 10.10.0.11: lb1 via 10.10.0.11",
+		"",
+		"left from 10.10.0.106: lb1 via 10.10.0.11; self from 10.10.0.13: lb3 via 10.10.0.13",
+	} {
+		if got := describe(Plan(c, view, c.Nodes[i].ID, false)); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", c.Nodes[i].ID, got, want)
+		}
+	}
+	c.Nodes[0].Healthy = false
+	if got, want := describe(Plan(c, view, "lb3", false)), "self from 10.10.0.13: lb3 via 10.10.0.13"; got != want {
+		t.Errorf("the file takes lb1 out: got %s, want %s", got, want)
+	}
+}
+
+func TestANodeThatSpeaksAnnouncesItsNeighboursBeforeItIsAnnounced(t *testing.T) {
+	c := exampleCluster(t)
+	for _, tc := range []struct {
+		name      string
+		announced []uint16
+		want      string
+	}{
+		{"two others", []uint16{1, 3}, "left from 10.10.0.104: lb1 via 10.10.0.11; right from 10.10.0.105: lb3 via 10.10.0.13"},
+		{"one other", []uint16{3}, "left from 10.10.0.104: lb3 via 10.10.0.13"},
+		{"nobody", nil, ""},
+	} {
+		if got := describe(Plan(c, announcedIn(tc.announced...), "lb2", true)); got != tc.want {
+			t.Errorf("%s:\n got %s\nwant %s", tc.name, got, tc.want)
 		}
 	}
 }
@@ -63,10 +107,10 @@ func TestEveryNodeIsAnnouncedByItsNeighboursAndItselfOnlyWhenThereAreFewerThanTh
 func TestEgressOnlyNodesAreNotAnnounced(t *testing.T) {
 	c := exampleCluster(t)
 	c.Nodes[2].Roles = []string{config.RoleEgress}
-	if got := describe(Plan(c, "lb1")); strings.Contains(got, "lb3") {
+	if got := describe(Plan(c, nil, "lb1", false)); strings.Contains(got, "lb3") {
 		t.Error(got)
 	}
-	if got := Plan(c, "lb3").Targets; len(got) != 0 {
+	if got := Plan(c, nil, "lb3", false).Targets; len(got) != 0 {
 		t.Error(got)
 	}
 }
@@ -74,7 +118,7 @@ func TestEgressOnlyNodesAreNotAnnounced(t *testing.T) {
 func TestWithoutRoutersNothingIsAnnounced(t *testing.T) {
 	c := exampleCluster(t)
 	c.Routers = nil
-	if got := Plan(c, "lb1").Targets; len(got) != 0 {
+	if got := Plan(c, nil, "lb1", false).Targets; len(got) != 0 {
 		t.Error(got)
 	}
 }

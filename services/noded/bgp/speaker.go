@@ -42,10 +42,11 @@ type router struct {
 // next hop. A GoBGP server's goroutine never ends, so a speaker that is closed
 // keeps its server, stopped, and starts it again when it is needed.
 type speaker struct {
-	log    *slog.Logger
-	source netip.Addr
-	why    *reasons
-	server *server.BgpServer
+	log         *slog.Logger
+	source      netip.Addr
+	established func() // is called, on its own, when a session is up
+	why         *reasons
+	server      *server.BgpServer
 
 	mu      sync.Mutex
 	running bool
@@ -56,8 +57,8 @@ type speaker struct {
 	cancel  context.CancelFunc // of the event watch
 }
 
-func newSpeaker(log *slog.Logger, source netip.Addr) *speaker {
-	s := &speaker{log: log, source: source, why: newReasons(log, source.String())}
+func newSpeaker(log *slog.Logger, source netip.Addr, established func()) *speaker {
+	s := &speaker{log: log, source: source, established: established, why: newReasons(log, source.String())}
 	s.server = server.NewBgpServer(server.LoggerOption(s.why))
 	go s.server.Serve()
 	return s
@@ -125,6 +126,26 @@ func (s *speaker) refuseRoutes() error {
 		return fmt.Errorf("set import policy of BGP speaker %s: %w", s.source, err)
 	}
 	return nil
+}
+
+// advertises is what the running speaker announces.
+func (s *speaker) advertises() (t Target, running bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.target, s.running
+}
+
+// announces reports whether the sessions for a target are established with all routers.
+func (s *speaker) announces(t *Target, routers []config.Router) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.running || s.target != *t {
+		return false
+	}
+	return !slices.ContainsFunc(routers, func(c config.Router) bool {
+		r := s.routers[c.Address]
+		return r == nil || r.state != StateEstablished
+	})
 }
 
 // stop closes all sessions with a notification, which makes routers withdraw at once.
@@ -230,6 +251,7 @@ func (s *speaker) changed(address string, state gobgp.PeerState_SessionState) {
 	case name == StateEstablished:
 		s.why.set(address, "")
 		s.log.Info("bgp session is up", "router", address, "source", s.source, "advertises", s.target.Advertises)
+		go s.established()
 	case name == StateIdle:
 		if was == StateEstablished {
 			r.losses++
