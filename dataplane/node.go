@@ -43,7 +43,9 @@ type node struct {
 	closers []func() error
 
 	mu      sync.Mutex // guards what follows, and orders changes of the workers' configuration
-	desired *desired   // nil before the first Apply
+	vital   vital
+	seen    seenServers // guarded by mu
+	desired *desired    // nil before the first Apply
 	current *lbnode.Config
 	wall    int64
 	busy    busyShares
@@ -52,7 +54,7 @@ type node struct {
 // openNode takes over NICs and exception interfaces and starts the threads.
 // On an error everything is given back.
 func openNode(file *config.Node, log *slog.Logger) (*node, error) {
-	n := &node{file: file, log: log, started: time.Now(), boot: randomNumber(), slow: lbnode.NewSlow()}
+	n := &node{file: file, log: log, started: time.Now(), boot: randomNumber()}
 	for _, step := range []func() error{n.openMemory, n.openPorts, n.openExceptions, n.openEngine, n.startEngine} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, n.close())
@@ -151,6 +153,7 @@ func (n *node) openEngine() (err error) {
 		return err
 	}
 	n.onClose(func() error { n.engine.Stop(); return nil })
+	n.slow = lbnode.NewSlow(n.engine.SlowIO(), n.engine.Workers())
 	limits := lbnode.Limits{Flows: c.Flows, HalfOpen: c.HalfOpen, Held: c.Held}
 	for i := range n.engine.Workers() {
 		w, err := lbnode.NewWorker(i, limits, n.engine.IO(i), flow.Seed{randomNumber(), randomNumber()})
@@ -173,7 +176,7 @@ func (n *node) startEngine() error {
 	for i, w := range n.workers {
 		stages[i] = w
 	}
-	return n.engine.Start(stages, slowStage{n.slow}, steering{lbnode.NewSteering(n.current, len(n.workers))})
+	return n.engine.Start(stages, n.slow, steering{lbnode.NewSteering(n.current, len(n.workers))})
 }
 
 func layoutOf(l config.Layout) engine.Layout {

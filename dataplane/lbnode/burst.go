@@ -123,6 +123,10 @@ func (w *Worker) ofReopening(b *packet.Buf, k *flow.Key, hash uint64, e *flow.En
 // datagrams.
 func (w *Worker) south(b *packet.Buf) {
 	frame := b.Bytes()
+	if b.Port == packet.Inside {
+		w.inside(b)
+		return
+	}
 	const udp = packet.EthernetSize + packet.IPv4Size
 	if len(frame) < udp+packet.UDPSize {
 		w.count.add(DropMalformed, 1)
@@ -131,10 +135,14 @@ func (w *Worker) south(b *packet.Buf) {
 	switch port := binary.BigEndian.Uint16(frame[udp+2:]); port {
 	case wire.PortData:
 		w.egress(b)
-	case wire.PortTracker:
+	case wire.PortTracker, wire.PortPing:
 		var in packet.Info
 		if st := packet.Parse(frame, &in); st != packet.OK {
 			w.count.add(dropOf(st), 1)
+			return
+		}
+		if port == wire.PortPing {
+			w.ping(b, &in)
 			return
 		}
 		if in.Proto != packet.ProtoUDP || in.IsV6 || in.DstPort != wire.PortTracker || in.Dst != w.view.selfSouth {

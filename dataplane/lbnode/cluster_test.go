@@ -36,6 +36,7 @@ type frame struct {
 type testNode struct {
 	c      *cluster
 	w      *Worker
+	slow   *Slow
 	cfg    *Config
 	number uint16
 }
@@ -66,12 +67,12 @@ func newCluster(t *testing.T, nodes, servers int, change func(*Config)) *cluster
 	c := &cluster{t: t, now: 1e9}
 	var base Config
 	for n := range nodes {
-		base.Nodes = append(base.Nodes, Node{Number: uint16(n), ID: fmt.Sprint("lb", n), South: netip.AddrFrom4([4]byte{10, 20, 0, byte(11 + n)}),
+		base.Nodes = append(base.Nodes, Node{Number: uint16(n), ID: fmt.Sprint("lb", n), Boot: uint64(n) + 77, South: netip.AddrFrom4([4]byte{10, 20, 0, byte(11 + n)}),
 			MAC: MAC{2, 0, 0, 0, 1, byte(n)}, Tracker: true, Ingress: true, Egress: true, Seed: uint64(n+1) * 0x9e3779b97f4a7c15})
 	}
 	e := Endpoint{Name: "web", Addresses: []netip.Addr{testVIP4, testVIP6}, Proto: 6, PortFirst: 80, PortLast: 80, TTL: 4}
 	for n := range servers {
-		base.Servers = append(base.Servers, Server{Number: uint16(n), ID: fmt.Sprint("srv", n), Address: netip.AddrFrom4([4]byte{10, 20, 0, byte(101 + n)}),
+		base.Servers = append(base.Servers, Server{Number: uint16(n), ID: fmt.Sprint("srv", n), Boot: 1, Address: netip.AddrFrom4([4]byte{10, 20, 0, byte(101 + n)}),
 			MAC: MAC{2, 0, 0, 0, 2, byte(n)}, Weight: 100, Healthy: true, Seed: uint64(n+1) * 0xc2b2ae3d27d4eb4f})
 		e.Servers = append(e.Servers, uint16(n))
 		c.servers = append(c.servers, &testServer{c: c, number: uint16(n), accepted: map[flow.Key]wire.Tracker{}, commits: map[flow.Key]int{}})
@@ -98,6 +99,8 @@ func newCluster(t *testing.T, nodes, servers int, change func(*Config)) *cluster
 		t.Cleanup(w.Close)
 		w.SetConfig(&cfg)
 		node.w = w
+		node.slow = NewSlow(node, 1)
+		node.slow.SetConfig(&cfg)
 		c.nodes = append(c.nodes, node)
 	}
 	return c
@@ -122,6 +125,12 @@ func (c *cluster) newBuf() packet.Buf {
 func (n *testNode) Alloc() (packet.Buf, bool) { return n.c.newBuf(), true }
 func (n *testNode) Free(packet.Buf)           {}
 func (n *testNode) Send(b packet.Buf)         { n.c.put(n.cfg.Nodes[n.number].ID, b) }
+
+// Hand is the way from the slow worker to the fast one.
+func (n *testNode) Hand(_ int, b packet.Buf) {
+	b.Port = packet.Inside
+	n.burst(b)
+}
 
 // put takes a frame onto the wire.
 func (c *cluster) put(from string, b packet.Buf) {
@@ -189,6 +198,10 @@ func (c *cluster) deliver(f frame) {
 
 func (n *testNode) burst(b packet.Buf) {
 	one := []packet.Buf{b}
+	if isPublication(&b) {
+		n.slow.Burst(n.c.now, one)
+		return
+	}
 	n.w.Burst(n.c.now, one)
 	if one[0].Verdict == packet.Send {
 		n.Send(one[0])
@@ -201,6 +214,7 @@ func (c *cluster) advance(ms int) {
 		c.now += 1e6
 		for _, n := range c.nodes {
 			n.w.Tick(c.now)
+			n.slow.Tick(c.now)
 		}
 		for _, s := range c.servers {
 			s.repeat()

@@ -32,6 +32,14 @@ const (
 	FlowsEvicted
 	ResetsSent
 	ToKernel
+	PingsAnswered
+	PublicationsReceived  // datagrams
+	PublicationsForwarded // entries
+	PublicationEntries
+	PublicationsOutdated
+	LeasesRenewed
+	TrackedRestored
+	MappingsRestored
 
 	// Why something was dropped (S-84). The first one marks where they begin.
 	DropMalformed
@@ -68,6 +76,9 @@ const (
 	DropRole
 	DropNotConfigured
 	DropWrongPort
+	DropPingSilent
+	DropStaleBoot
+	DropReplayed
 
 	numCounters
 )
@@ -97,6 +108,14 @@ var counterNames = [numCounters]string{
 	FlowsEvicted:          "flows_evicted",
 	ResetsSent:            "resets_sent",
 	ToKernel:              "to_kernel",
+	PingsAnswered:         "pings_answered",
+	PublicationsReceived:  "publications_received",
+	PublicationsForwarded: "publications_forwarded",
+	PublicationEntries:    "publication_entries",
+	PublicationsOutdated:  "publications_outdated",
+	LeasesRenewed:         "leases_renewed",
+	TrackedRestored:       "tracked_restored",
+	MappingsRestored:      "mappings_restored",
 
 	DropMalformed:        "malformed",
 	DropBadChecksum:      "bad_checksum",
@@ -132,6 +151,9 @@ var counterNames = [numCounters]string{
 	DropRole:             "role_disabled",
 	DropNotConfigured:    "not_configured",
 	DropWrongPort:        "unexpected_udp_port",
+	DropPingSilent:       "ping_while_silent",
+	DropStaleBoot:        "stale_boot",
+	DropReplayed:         "replayed",
 }
 
 // String is the counter's name.

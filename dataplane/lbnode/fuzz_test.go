@@ -38,7 +38,7 @@ func FuzzFrame(f *testing.F) {
 			b.Port = packet.South
 		}
 		NewSteering(c.nodes[0].cfg, 3).Steer(&b)
-		slow := NewSlow()
+		slow := NewSlow(nil, 0)
 		slow.SetConfig(c.nodes[0].cfg)
 		slow.Burst(c.now, []packet.Buf{b})
 		one := []packet.Buf{b}

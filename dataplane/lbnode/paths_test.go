@@ -212,7 +212,7 @@ func TestGarbageIsCountedAndNothingCrashes(t *testing.T) {
 		packet.PrependUDP(&b, &target, 50000, wire.PortTracker)
 		return b
 	}
-	steering, slow := NewSteering(c.nodes[0].cfg, 4), NewSlow()
+	steering, slow := NewSteering(c.nodes[0].cfg, 4), NewSlow(nil, 0)
 	slow.SetConfig(c.nodes[0].cfg)
 	for range 60000 {
 		b := good()
@@ -278,7 +278,7 @@ func TestEveryFormOfAFlowIsSteeredToItsWorker(t *testing.T) {
 	if s.Steer(&own) != SlowWorker {
 		t.Error("the node's own BGP is not the slow worker's")
 	}
-	slow := NewSlow()
+	slow := NewSlow(nil, 0)
 	slow.SetConfig(c.nodes[0].cfg)
 	one := []packet.Buf{own}
 	if slow.Burst(0, one); one[0].Verdict != packet.Kernel {

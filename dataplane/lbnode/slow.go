@@ -9,14 +9,16 @@ import (
 
 // Slow handles everything that is no client's flow (S-82). The node's own
 // traffic, ARP and neighbour discovery go to the kernel over the exception
-// interface of the port they came from (S-85); the rest is counted and dropped.
+// interface of the port they came from (S-85); publications it splits (S-41);
+// the rest is counted and dropped.
 type Slow struct {
-	own   [packet.NumPorts]map[netip.Addr]bool
-	count Counters
+	own     [packet.NumPorts]map[netip.Addr]bool
+	publish publishing
+	count   Counters
 }
 
-// NewSlow makes a slow worker.
-func NewSlow() *Slow { return &Slow{} }
+// NewSlow makes the slow worker of a node with so many fast ones.
+func NewSlow(io SlowIO, workers int) *Slow { return &Slow{publish: newPublishing(io, workers)} }
 
 // SetConfig takes up a configuration, between two bursts.
 func (s *Slow) SetConfig(c *Config) {
@@ -26,16 +28,21 @@ func (s *Slow) SetConfig(c *Config) {
 			s.own[port][a] = true
 		}
 	}
+	s.publish.setConfig(c)
 }
 
 // Counters are the slow worker's; others read them with Load.
 func (s *Slow) Counters() *Counters { return &s.count }
 
 // Burst sets the verdict of each frame: Kernel or Drop.
-func (s *Slow) Burst(_ int64, bufs []packet.Buf) {
+func (s *Slow) Burst(now int64, bufs []packet.Buf) {
 	for i := range bufs {
 		b := &bufs[i]
 		b.Verdict = packet.Drop
+		if isPublication(b) {
+			s.count.add(s.publication(now, b), 1)
+			continue
+		}
 		why := s.judge(b)
 		if why == ToKernel {
 			b.Verdict = packet.Kernel

@@ -50,7 +50,7 @@ func NewNode(sim *Sim, id string, workers int, north, south *Bus, macs [packet.N
 		}
 		n.Workers = append(n.Workers, w)
 	}
-	n.slow = lbnode.NewSlow()
+	n.slow = lbnode.NewSlow(nodeIO{n}, workers)
 	for port, bus := range []*Bus{packet.North: north, packet.South: south} {
 		n.Ports[port] = bus.Attach(id, macs[port], func(frame []byte) { n.receive(packet.Port(port), frame) })
 	}
@@ -131,6 +131,14 @@ func (n *Node) poll() {
 	n.tick()
 }
 
+// Hand gives a fast worker what the slow one has for it.
+func (io nodeIO) Hand(worker int, b packet.Buf) {
+	b.Port = packet.Inside
+	burst := []packet.Buf{b}
+	io.Workers[worker].Burst(io.sim.Now(), burst)
+	io.settle(burst[0])
+}
+
 // settle does what a burst decided about one frame.
 func (n *Node) settle(b packet.Buf) {
 	switch b.Verdict {
@@ -152,11 +160,9 @@ func (n *Node) tick() {
 	if n.down {
 		return
 	}
-	var next int64
-	for i, w := range n.Workers {
-		if at := w.Tick(n.sim.Now()); i == 0 || at < next {
-			next = at
-		}
+	next := n.slow.Tick(n.sim.Now())
+	for _, w := range n.Workers {
+		next = min(next, w.Tick(n.sim.Now()))
 	}
 	if n.timer != nil {
 		n.timer.Stop()
