@@ -21,9 +21,10 @@ type offerID struct {
 // answer (S-10). The oldest are forgotten first.
 type memory struct {
 	answers map[offerID]uint8 // wire.Reject…; RejectNone: superseded, no answer
-	order   []endedAt         // ring
+	order   []endedAt         // ring, which grows up to max
 	head    int
 	size    int
+	max     int
 }
 
 type endedAt struct {
@@ -32,7 +33,7 @@ type endedAt struct {
 }
 
 func newMemory(n int) memory {
-	return memory{answers: make(map[offerID]uint8), order: make([]endedAt, n)}
+	return memory{answers: make(map[offerID]uint8), max: n}
 }
 
 func (m *memory) put(now int64, id offerID, reason uint8) {
@@ -41,12 +42,22 @@ func (m *memory) put(now int64, id offerID, reason uint8) {
 		return
 	}
 	m.forget(now - endedFor)
-	if m.size == len(m.order) {
+	if m.size == m.max {
 		m.drop()
+	} else if m.size == len(m.order) {
+		m.grow()
 	}
 	m.order[(m.head+m.size)%len(m.order)] = endedAt{id, now}
 	m.size++
 	m.answers[id] = reason
+}
+
+// grow makes room, with the oldest in front.
+func (m *memory) grow() {
+	more := make([]endedAt, min(m.max, 2*m.size+16))
+	n := copy(more, m.order[m.head:])
+	copy(more[n:], m.order[:m.head])
+	m.order, m.head = more, 0
 }
 
 func (m *memory) get(id offerID) (reason uint8, ok bool) {
