@@ -20,6 +20,7 @@ type Cluster struct {
 	BGP        BGP        `yaml:"bgp"`
 	Admission  Admission  `yaml:"admission"`
 	Publishing Publishing `yaml:"publishing"`
+	Health     Health     `yaml:"health"`
 
 	Keys     KeySet   // from KeyFile, or from the configuration service
 	Warnings []string // lines for the log: usable, but unwise
@@ -92,6 +93,7 @@ type Endpoint struct {
 	WhenExhausted    string       `yaml:"when_exhausted"`
 	WhenAllUnhealthy string       `yaml:"when_all_unhealthy"`
 	AcceptAfter      int          `yaml:"accept_after"` // rejections after which a module accepts regardless (S-32); 0: never
+	Check            ServerCheck  `yaml:"check"`        // of the servers themselves, beside the ping of their modules (S-55)
 }
 
 // Router is an edge router.
@@ -140,6 +142,7 @@ func (c *Cluster) defaults() {
 	c.BGP.defaults()
 	c.Admission.defaults()
 	c.Publishing = Publishing{Interval: time.Second, Lease: 10 * time.Second}
+	c.Health.defaults()
 }
 
 func (h *Handshake) defaults() { *h = Handshake{WindowScale: 7, HoldBytes: 32 << 10, HoldPackets: 32} }

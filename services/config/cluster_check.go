@@ -64,6 +64,7 @@ func (c *Cluster) validate(d *document) {
 	c.validateBGP(k)
 	c.validateAdmission(k)
 	c.validatePublishing(k)
+	c.validateHealth(k)
 }
 
 func (c *Cluster) validateNodes(k *clusterCheck) {
@@ -156,6 +157,7 @@ func (c *Cluster) validateEndpoints(k *clusterCheck) {
 		if e.AcceptAfter != 0 && e.AcceptAfter >= e.Offers {
 			k.fail(at+".accept_after", "write a number below offers, or 0 for never", "%d rejections are never reached with %d offers", e.AcceptAfter, e.Offers)
 		}
+		e.Check.validate(k, at+".check")
 		c.validateServerNames(k, at+".servers", &e.Servers)
 	}
 	for i := range c.Nodes {
