@@ -1,0 +1,69 @@
+package soak
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"weir/qemu/netns"
+)
+
+// Listen starts the soak's server in a namespace, for both address families.
+func (s *Soak) Listen(namespace string, port uint16) error {
+	l, err := netns.Listen(namespace, "tcp", fmt.Sprintf(":%d", port))
+	if err != nil {
+		return fmt.Errorf("serve in %s: %w", namespace, err)
+	}
+	s.mu.Lock()
+	s.listeners = append(s.listeners, l)
+	s.mu.Unlock()
+	s.wg.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			s.wg.Go(func() { s.serve(namespace, conn) })
+		}
+	})
+	return nil
+}
+
+// helloPatience is how long a server waits to learn whose connection it has.
+// The client may have died meanwhile; nobody else ends such a connection.
+const helloPatience = time.Minute
+
+func (s *Soak) serve(namespace string, conn net.Conn) {
+	var b [helloSize]byte
+	conn.SetReadDeadline(time.Now().Add(helloPatience))
+	if _, err := io.ReadFull(conn, b[:]); err != nil || string(b[:len(magic)]) != magic {
+		conn.Close()
+		return
+	}
+	id := binary.BigEndian.Uint64(b[len(magic):])
+	if id == 0 {
+		serveFresh(conn)
+		return
+	}
+	conn.SetReadDeadline(time.Time{})
+	c := s.find(id)
+	if c == nil {
+		conn.Close()
+		return
+	}
+	c.mu.Lock()
+	twice := c.server != ""
+	c.server = namespace
+	c.ends = append(c.ends, conn)
+	c.mu.Unlock()
+	if twice {
+		s.lose(c, causeWrong, errors.New("two servers have it"))
+		conn.Close()
+		return
+	}
+	close(c.served)
+	s.run(c, conn, c.kind.down, c.kind.up, downOf(id), upOf(id), &c.down, &c.up)
+}

@@ -1,0 +1,159 @@
+// Package soak holds connections open through a cluster while others disturb
+// it, and judges what became of them: every byte is verified, every stall is
+// measured, every loss has a cause. Both ends of the connections live in this
+// one process, in the namespaces of the client and of the servers, so either
+// end's view counts.
+package soak
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Plan is what a soak consists of.
+type Plan struct {
+	Client      string           // namespace that connects
+	Targets     []netip.AddrPort // connected to in turn
+	Connections int              // held open, evenly of every kind
+	Idle        time.Duration    // how long the idle kinds are silent each time
+	Rate        int              // new short connections per second
+	Patience    time.Duration    // without progress for so long a connection is lost
+}
+
+// Soak is a running one.
+type Soak struct {
+	plan  Plan
+	ctx   context.Context // ends when nobody speaks any more
+	cease context.CancelFunc
+
+	mu        sync.Mutex
+	sessions  map[uint64]*session
+	lost      []Loss
+	closing   bool
+	listeners []net.Listener
+	started   time.Time
+
+	fresh freshTally
+	news  sync.WaitGroup // new connections
+	wg    sync.WaitGroup // everything else
+}
+
+// New prepares a soak. Listen gives it servers, Open connections.
+func New(plan Plan) *Soak {
+	ctx, cease := context.WithCancel(context.Background())
+	return &Soak{plan: plan, ctx: ctx, cease: cease, sessions: map[uint64]*session{}, started: time.Now()}
+}
+
+// openers is how many connections are opened at a time.
+const openers = 16
+
+// Open establishes all connections of the plan and starts the new ones. It
+// fails if one cannot be established.
+func (s *Soak) Open(ctx context.Context) error {
+	next := make(chan int)
+	var opening sync.WaitGroup
+	var mu sync.Mutex
+	var failed []error
+	for range min(openers, s.plan.Connections) {
+		opening.Go(func() {
+			for i := range next {
+				if err := s.open(ctx, i); err != nil {
+					mu.Lock()
+					failed = append(failed, err)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for i := range s.plan.Connections {
+		next <- i
+	}
+	close(next)
+	opening.Wait()
+	if len(failed) > 0 {
+		return fmt.Errorf("%d of %d connections could not be established; the first: %w", len(failed), s.plan.Connections, failed[0])
+	}
+	s.wg.Go(s.watch)
+	s.news.Go(s.openFresh)
+	s.Window() // what opening took is nobody's stall
+	return nil
+}
+
+// watch declares connections lost that make no progress.
+func (s *Soak) watch() {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case now := <-tick.C:
+			for _, c := range s.all() {
+				if wait := c.waiting(now); wait > s.plan.Patience {
+					s.lose(c, causeTimeout, fmt.Errorf("no progress for %v", wait.Round(time.Millisecond)))
+				}
+			}
+		}
+	}
+}
+
+// all lists the sessions in the order in which they were opened.
+func (s *Soak) all() []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*session, 0, len(s.sessions))
+	for _, c := range s.sessions {
+		list = append(list, c)
+	}
+	slices.SortFunc(list, func(a, b *session) int { return cmp.Compare(a.number, b.number) })
+	return list
+}
+
+func (s *Soak) find(id uint64) *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[id]
+}
+
+// add registers a session under an id that only its own hello can name.
+func (s *Soak) add(c *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.id = rand.Uint64()
+	s.sessions[c.id] = c
+}
+
+// Close ends the soak: nobody speaks any more, all that is under way gets the
+// plan's patience to arrive, then everything is closed. It returns the verdict.
+func (s *Soak) Close() *Verdict {
+	s.cease()
+	deadline := time.Now().Add(s.plan.Patience)
+	s.news.Wait()
+	for _, c := range s.all() {
+		for c.waiting(time.Now()) > 0 && !c.isLost() {
+			if time.Now().After(deadline) {
+				s.lose(c, causeTimeout, errors.New("its last bytes never arrived"))
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	s.mu.Lock()
+	s.closing = true
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	s.mu.Unlock()
+	for _, c := range s.all() {
+		c.close()
+	}
+	s.wg.Wait()
+	return s.verdict()
+}
