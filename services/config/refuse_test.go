@@ -123,8 +123,8 @@ func TestABadClusterFileIsRefusedWithItsLine(t *testing.T) {
 		{"mtu of large frames", "fabric_mtu: 1500", "fabric_mtu: 9000", `cluster.yaml:3: fabric_mtu: 9000 is out of range, 1308 to 1500`},
 		{"text for list", "communities: [\"65001:100\"]", "communities: none", `cluster.yaml:23: bgp.communities: is text where a list belongs; write a list: [a, b]`},
 		{"health interval", "fabric_mtu: 1500", "fabric_mtu: 1500\nhealth: {interval: 1ms}", `cluster.yaml:4: health.interval: 1ms is out of range; write 20ms to 10s`},
-		{"server check", "accept_after: 2", "check: {type: icmp, port: 80}", `cluster.yaml:18: endpoints[0].check.type: "icmp" is not known; use one of: http, tcp`},
-		{"server check without port", "accept_after: 2", "check: {type: tcp}", `cluster.yaml:18: endpoints[0].check.port: 0 is out of range, 1 to 65535`},
+		{"server check", "accept_after: 2", "check: {type: icmp, port: 80}", `cluster.yaml:18: endpoints[1].check.type: "icmp" is not known; use one of: http, tcp`},
+		{"server check without port", "accept_after: 2", "check: {type: tcp}", `cluster.yaml:18: endpoints[1].check.port: 0 is out of range, 1 to 65535`},
 		{"no nodes", "nodes:\n", "nodes: []\nservers_of_old:\n", `cluster.yaml:5: servers_of_old: unknown key; known here: cluster, key_file, fabric_mtu, handshake, nodes, servers, endpoints, routers, bgp, admission, publishing, health`},
 	})
 }
