@@ -22,6 +22,7 @@ type desired struct {
 	config     *lbnode.Config // without what only the machine knows
 	routers    []netip.Addr
 	generation string
+	announced  bool
 }
 
 // Apply takes over a desired state. A state with an error in it changes nothing.
@@ -30,8 +31,12 @@ func (n *node) Apply(_ context.Context, s *api.DesiredState) (*api.Applied, erro
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	d := &desired{config: c, routers: routers, generation: s.Generation}
+	d := &desired{config: c, routers: routers, generation: s.Generation, announced: s.Announced}
 	n.mu.Lock()
+	if i := slices.IndexFunc(c.Nodes, func(o lbnode.Node) bool { return o.Number == c.Self }); i >= 0 && c.Nodes[i].Boot > maxStaticBoot && c.Nodes[i].Boot != n.boot {
+		n.mu.Unlock()
+		return nil, status.Error(codes.FailedPrecondition, "the state is for an earlier start of this dataplane")
+	}
 	old := n.desired
 	n.desired = d
 	n.mirror.SetTargets(targetsOf(d))
@@ -98,6 +103,10 @@ func (n *node) watchMachine(ctx context.Context) {
 	}
 }
 
+// maxStaticBoot is the highest boot id of a cluster without membership: there,
+// a node's number is its boot id.
+const maxStaticBoot = 0xffff
+
 const machineInterval = 5 * time.Second
 
 func (n *node) machineChanged() bool {
@@ -127,7 +136,7 @@ func (n *node) rebuild() error {
 		clone.Nodes, clone.Servers, clone.Endpoints = slices.Clone(clone.Nodes), slices.Clone(clone.Servers), slices.Clone(clone.Endpoints)
 		c = &clone
 	}
-	c.Boot, c.WallNanos = n.boot, n.wallNanos()
+	c.Boot, c.WallNanos, c.Vital = n.boot, n.wallNanos(), &n.vital.Vital
 	for side := range packet.NumPorts {
 		c.MACs[side] = lbnode.MAC(n.ports[side].MAC)
 		own, err := n.addresses(side)

@@ -20,6 +20,7 @@ import (
 
 	"weir/dataplane/lbnode"
 	"weir/dataplane/packet"
+	"weir/dataplane/wire"
 	"weir/qemu/netns"
 	"weir/services/api"
 )
@@ -156,6 +157,7 @@ func failsIn(t *testing.T, dir, config, want string, code int) {
 func state() *api.DesiredState {
 	c := &lbnode.Config{
 		Self: 1, Epoch: 1, FabricMTU: 1500, WScale: 7, HoldBytes: 65536, HoldPkts: 16,
+		Secrets: lbnode.Secrets{Control: []wire.ControlKey{{ID: 1, Key: wire.Key{K0: 1}}}, Cookie: []wire.Key{{K0: 2}}},
 		Nodes: []lbnode.Node{
 			{Number: 1, ID: "lb1", North: netip.MustParseAddr("10.80.0.11"), South: netip.MustParseAddr("10.81.0.1"), Tracker: true, Ingress: true, Egress: true, Seed: 1},
 			{Number: 2, ID: "lb2", North: netip.MustParseAddr("10.80.0.12"), South: netip.MustParseAddr("10.81.0.2"), Tracker: true, Ingress: true, Egress: true, Seed: 2},

@@ -89,6 +89,7 @@ func (n *node) follow(ctx context.Context, fail context.CancelCauseFunc) (err er
 		return err
 	}
 	go n.watchMachine(ctx)
+	go n.watchVital(ctx)
 	go func() {
 		if err := n.mirror.Run(ctx); err != nil {
 			fail(err)

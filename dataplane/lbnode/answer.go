@@ -52,6 +52,26 @@ func (w *Worker) sendReset(in *packet.Info, k *flow.Key, proven bool) bool {
 	return true
 }
 
+// cannotReach handles a packet whose server has no next hop, or is dead.
+func (w *Worker) cannotReach(b *packet.Buf, k *flow.Key, server uint16) {
+	if s := w.view.server(server); s != nil && s.Dead {
+		w.resetDead(b, k)
+		b.Verdict = packet.Drop
+		return
+	}
+	w.drop(b, DropNoNextHop)
+}
+
+// resetDead tells a client that its server is no more (S-58). The mapping stays
+// until its lease ends, should the server come back.
+func (w *Worker) resetDead(b *packet.Buf, k *flow.Key) {
+	var in packet.Info
+	if packet.Parse(b.Bytes(), &in) == packet.OK {
+		w.sendReset(&in, k, false)
+	}
+	w.count.add(DropServerDead, 1)
+}
+
 func (w *Worker) sendNorth(b packet.Buf, k *flow.Key, what Counter) {
 	w.toRouter(&b, k)
 	if b.Verdict != packet.Send {

@@ -65,6 +65,7 @@ func (w *Worker) Burst(now int64, bufs []packet.Buf) {
 func (w *Worker) forward(bufs []packet.Buf, n int) {
 	s := &w.burst
 	tick, servers, limit := w.tick32(), w.view.servers, uint32(w.cfg.FabricMTU)+packet.EthernetSize
+	lease := w.cfg.Lease
 	forwarded := uint64(0)
 	for i := range s.found[:n] {
 		b := &bufs[s.which[i]]
@@ -77,11 +78,12 @@ func (w *Worker) forward(bufs []packet.Buf, n int) {
 			w.northSlow(b, &s.keys[i], s.hashes[i])
 			continue
 		}
-		if e.Renewed != tick {
-			e.Renewed = tick
+		if lease != 0 && int32(tick-e.Renewed) > int32(lease) {
+			w.northSlow(b, &s.keys[i], s.hashes[i]) // nobody vouches for it any more (S-42)
+			continue
 		}
-		if int(e.Server) >= len(servers) || servers[e.Server] == nil || !servers[e.Server].resolved {
-			w.drop(b, DropNoNextHop)
+		if int(e.Server) >= len(servers) || servers[e.Server] == nil || !servers[e.Server].usable {
+			w.cannotReach(b, &s.keys[i], e.Server)
 			continue
 		}
 		if st := packet.Encapsulate(b, &servers[e.Server].target, entropyPort(s.hashes[i])); st != packet.OK {

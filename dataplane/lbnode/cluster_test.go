@@ -79,7 +79,7 @@ func newCluster(t *testing.T, nodes, servers int, change func(*Config)) *cluster
 	}
 	base.Endpoints = []Endpoint{e}
 	base.Secrets, base.FabricMTU, base.WScale, base.HoldBytes, base.HoldPkts = testSecrets, 1500, 7, 16384, 16
-	base.Routers = []MAC{routerM}
+	base.Routers, base.Settled = []MAC{routerM}, true
 	base.WallNanos = 1_800_000_000e9
 	if change != nil {
 		change(&base)

@@ -25,27 +25,36 @@ func (w *Worker) onAccept(m *wire.Tracker) {
 		return
 	}
 	h.fill(m, &m.Key, w.cfg.Self)
-	lone := h.role == primary
-	if lone {
+	leads := h.role == primary
+	if leads && h.peer == NoNode {
 		w.tellMapping(h.ingress, m)
 	}
+	m.Ingress = h.ingress
 	w.removeHalfOpen(i)
-	w.confirm(m, w.commit(m, hash, lone))
+	w.confirm(m, w.commit(m, hash, leads))
 }
 
 // confirm carries a commit on: to the primary, or, from a lone one, straight
 // back to the module.
 func (w *Worker) confirm(m *wire.Tracker, e *flow.Entry) {
-	if e.Flags&flagLone != 0 {
+	w.settle(e)
+	p, s := w.view.ring.Trackers(&m.Key)
+	switch {
+	case e.Flags&flagLone != 0:
 		m.Type = wire.MsgCommit
 		w.toServer(e.Server, m)
-		return
+	case p != w.cfg.Self && p != NoNode:
+		w.tellMapped(p, m, e)
+	case e.Flags&flagsOwed == 0: // this node leads, and the secondary has it
+		w.announceCommit(m, e)
+	default:
+		// The secondary that made the offer is gone, and this is the one it was
+		// made for: the commit waits until the new secondary has it (S-18).
+		e.Flags |= flagUncommitted
+		if s != NoNode {
+			w.payDebts(e)
+		}
 	}
-	p, _ := w.view.ring.Trackers(&m.Key)
-	if p == w.cfg.Self || p == NoNode {
-		p = m.Primary
-	}
-	w.tellMapped(p, m, e)
 }
 
 // Flags of a tracker's entries.
@@ -58,25 +67,38 @@ const (
 func (w *Worker) commit(m *wire.Tracker, hash uint64, isPrimary bool) *flow.Entry {
 	i, ok := w.tracked.Lookup(&m.Key, hash)
 	if !ok {
-		var ev flow.Evicted
-		i, ev = w.tracked.Insert(&m.Key, hash, 0)
-		if ev.Cause != flow.EvictedNone {
-			w.count.add(FlowsEvicted, 1)
-		}
+		i = w.insert(w.tracked, &m.Key, hash)
 	}
 	e := w.tracked.Entry(i)
 	e.ClientISN, e.ServerISN, e.Server, e.Ingress = m.ClientISN, m.ServerISN, m.Server, m.Ingress
-	e.Renewed, e.Offer, e.TTL, e.Flags = w.tick32(), m.Offer, m.TTL, 0
-	if isPrimary {
-		e.Flags |= flagPrimary
-	}
-	if isPrimary && m.Secondary == NoNode {
-		e.Flags |= flagLone
+	e.Renewed, e.Offer, e.TTL, e.Flags, e.Stamp = w.tick32(), m.Offer, m.TTL, w.placeFlags(&m.Key), w.cfg.Epoch
+	if e.Flags&flagLone == 0 {
+		w.owe(e, m, isPrimary)
 	}
 	if isPrimary { // the secondary's commit is the same connection
 		w.count.add(ConnectionsCommitted, 1)
 	}
 	return e
+}
+
+// owe notes which tracker of the ring does not hold a mapping that is committed
+// here: the primary, when the secondary commits first; whoever came to the ring
+// during the handshake.
+func (w *Worker) owe(e *flow.Entry, m *wire.Tracker, told bool) {
+	first, second := w.view.ring.Trackers(&m.Key)
+	holder := uint16(NoNode) // the other one that holds it
+	if told && m.Secondary != w.cfg.Self && m.Primary == w.cfg.Self && m.Type == wire.MsgMapped {
+		holder = m.Secondary
+	}
+	if first != w.cfg.Self && first != holder {
+		e.Flags |= flagOwesPrimary
+	}
+	if second != w.cfg.Self && second != holder && second != NoNode {
+		e.Flags |= flagOwesSecondary
+	}
+	if e.Flags&flagsOwed != 0 && (first != m.Primary || second != m.Secondary) && !w.resync.active {
+		w.startRound(w.now + resyncPause)
+	}
 }
 
 func (w *Worker) tellMapped(to uint16, m *wire.Tracker, e *flow.Entry) {
@@ -132,6 +154,9 @@ func (w *Worker) onMapped(m *wire.Tracker) {
 
 // onMappedAck is the secondary's: both trackers hold the mapping now (S-18).
 func (w *Worker) onMappedAck(m *wire.Tracker) {
+	if e := w.trackedEntry(&m.Key, w.hash(&m.Key)); e != nil && sameIncarnation(e, m) && e.Server == m.Server {
+		w.paid(e, m.Sender)
+	}
 	m.Type = wire.MsgCommit
 	w.toServer(m.Server, m)
 }
@@ -162,14 +187,17 @@ func (w *Worker) onGone(m *wire.Tracker) {
 // answerMapping tells an ingress where a known flow goes.
 func (w *Worker) answerMapping(m *wire.Tracker, e *flow.Entry) {
 	m.ClientISN, m.ServerISN, m.Server = e.ClientISN, e.ServerISN, e.Server
-	e.Ingress, e.Renewed = m.Ingress, w.tick32()
+	m.Payload = uint16(min(w.tick32()-e.Renewed, 0xffff)) // the lease goes on where it is
+	e.Ingress = m.Ingress
 	w.count.add(QueriesAnswered, 1)
 	w.tellMapping(m.Ingress, m)
 }
 
 func (w *Worker) trackedEntry(k *flow.Key, hash uint64) *flow.Entry {
 	if i, ok := w.tracked.Lookup(k, hash); ok {
-		return w.tracked.Entry(i)
+		if e := w.tracked.Entry(i); !w.expired(e) {
+			return e
+		}
 	}
 	return nil
 }

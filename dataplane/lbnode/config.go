@@ -92,6 +92,7 @@ type Config struct {
 	HoldPkts  uint16
 	Lease     uint32 // ticks that an entry lives without being published (S-42)
 	Settled   bool   // the ring is stable for longer than a lease (S-58)
+	Vital     *Vital // nil: pings are not answered
 	WallNanos int64  // wall clock minus the clock given to Burst, ns: the cookie's coarse clock
 
 	view *view // made by Prepare

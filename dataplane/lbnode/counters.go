@@ -33,6 +33,9 @@ const (
 	ResetsSent
 	ToKernel
 	PingsAnswered
+	SyncTaken
+	SyncDisagreed
+	QueriesForwarded
 	PublicationsReceived  // datagrams
 	PublicationsForwarded // entries
 	PublicationEntries
@@ -77,6 +80,7 @@ const (
 	DropNotConfigured
 	DropWrongPort
 	DropPingSilent
+	DropServerDead
 	DropStaleBoot
 	DropReplayed
 
@@ -109,6 +113,9 @@ var counterNames = [numCounters]string{
 	ResetsSent:            "resets_sent",
 	ToKernel:              "to_kernel",
 	PingsAnswered:         "pings_answered",
+	SyncTaken:             "sync_taken",
+	SyncDisagreed:         "sync_disagreed",
+	QueriesForwarded:      "queries_forwarded",
 	PublicationsReceived:  "publications_received",
 	PublicationsForwarded: "publications_forwarded",
 	PublicationEntries:    "publication_entries",
@@ -152,6 +159,7 @@ var counterNames = [numCounters]string{
 	DropNotConfigured:    "not_configured",
 	DropWrongPort:        "unexpected_udp_port",
 	DropPingSilent:       "ping_while_silent",
+	DropServerDead:       "server_dead",
 	DropStaleBoot:        "stale_boot",
 	DropReplayed:         "replayed",
 }

@@ -32,6 +32,7 @@ func (w *Worker) egress(b *packet.Buf) {
 		w.drop(b, DropNotPublic)
 		return
 	}
+	w.seen.mark(server.Number, w.tick32())
 	w.toRouter(b, &k)
 	if b.Verdict == packet.Send {
 		w.burst.egressed++

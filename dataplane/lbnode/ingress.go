@@ -18,6 +18,8 @@ func (w *Worker) northSlow(b *packet.Buf, k *flow.Key, hash uint64) {
 	switch {
 	case w.view.self == nil:
 		w.drop(b, DropNotConfigured)
+	case k.Proto == packet.ProtoUDP && k.VIPPort == wire.PortPing && e == nil:
+		w.ping(b, &in)
 	case k.Proto != packet.ProtoTCP && e != nil:
 		w.drop(b, DropUDPEndpoint)
 	case k.Proto != packet.ProtoTCP || !served && e == nil:

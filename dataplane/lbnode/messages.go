@@ -10,7 +10,7 @@ import (
 // the worker (S-11): the flow's worker is the same in every role.
 func (w *Worker) toNode(number uint16, m *wire.Tracker) {
 	if number == w.cfg.Self {
-		m.Header.Role, m.Header.Sender = wire.RoleNode, w.cfg.Self
+		m.Header.Role, m.Header.Sender, m.Header.Epoch = wire.RoleNode, w.cfg.Self, w.cfg.Epoch
 		w.local = append(w.local, *m)
 		return
 	}
@@ -134,6 +134,10 @@ func (w *Worker) dispatch(m *wire.Tracker) {
 		w.onRefused(m)
 	case wire.MsgGone:
 		w.onGone(m)
+	case wire.MsgSync:
+		w.onSync(m)
+	case wire.MsgSyncAck:
+		w.onSyncAck(m)
 	default:
 		w.count.add(DropBadMessage, 1)
 	}

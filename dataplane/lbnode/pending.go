@@ -124,17 +124,13 @@ func (w *Worker) onMapping(m *wire.Tracker) {
 		return
 	}
 	if !known {
-		var ev flow.Evicted
-		j, ev = w.mapped.Insert(&m.Key, hash, 0)
-		if ev.Cause != flow.EvictedNone {
-			w.count.add(FlowsEvicted, 1)
-		}
+		j = w.insert(w.mapped, &m.Key, hash)
 	}
 	e := w.mapped.Entry(j)
 	if e.ClientISN != m.ClientISN || e.ServerISN != m.ServerISN {
 		e.Flags &^= flagReopening
 	}
-	e.ClientISN, e.ServerISN, e.Server, e.Renewed = m.ClientISN, m.ServerISN, m.Server, w.tick32()
+	e.ClientISN, e.ServerISN, e.Server, e.Renewed = m.ClientISN, m.ServerISN, m.Server, w.tick32()-uint32(m.Payload)
 	if waiting {
 		w.release(i, m.Server, hash)
 	}
@@ -155,6 +151,9 @@ func (w *Worker) release(i uint32, server uint16, hash uint64) {
 			break
 		}
 		switch {
+		case s != nil && s.Dead:
+			w.resetDead(&b, &p.query.Key)
+			w.io.Free(b)
 		case s == nil || !s.resolved:
 			w.count.add(DropNoNextHop, 1)
 			w.io.Free(b)
@@ -188,6 +187,8 @@ func (w *Worker) onUnknown(m *wire.Tracker) {
 		p.denied |= 1
 	case second:
 		p.denied |= 2
+	default: // whom the one that was asked passed the question on to
+		p.denied |= 2 >> (p.tries & 1)
 	}
 	switch {
 	case p.denied == 3 || p.denied == 1 && second == NoNode:
@@ -195,7 +196,9 @@ func (w *Worker) onUnknown(m *wire.Tracker) {
 		if p.query.TCPFlags&packet.RST != 0 {
 			why = DropUnknownReset
 		}
-		w.resetHeld(p)
+		if p.vouched || w.cfg.Settled { // else its server may be about to publish it (S-58)
+			w.resetHeld(p)
+		}
 		w.giveUp(i, why)
 	case p.denied == 1:
 		p.tries |= 1 // the secondary's turn

@@ -35,7 +35,7 @@ func (w *Worker) onPublication(p *wire.Publication) {
 	hash := w.hash(&p.Key)
 	first, second := w.view.ring.Trackers(&p.Key)
 	if first == w.cfg.Self || second == w.cfg.Self {
-		w.publishTracked(p, hash, first == w.cfg.Self, second == NoNode)
+		w.publishTracked(p, hash)
 	}
 	i, waiting := w.pending.Lookup(&p.Key, hash)
 	if waiting {
@@ -48,7 +48,7 @@ func (w *Worker) onPublication(p *wire.Publication) {
 }
 
 // publishTracked renews or restores a tracker's entry.
-func (w *Worker) publishTracked(p *wire.Publication, hash uint64, isPrimary, lone bool) {
+func (w *Worker) publishTracked(p *wire.Publication, hash uint64) {
 	i, known := w.tracked.Lookup(&p.Key, hash)
 	if known && !w.admits(w.tracked.Entry(i), p) {
 		return
@@ -66,13 +66,8 @@ func (w *Worker) publishTracked(p *wire.Publication, hash uint64, isPrimary, lon
 	}
 	e := w.tracked.Entry(i)
 	if fresh || !published(e, p) {
-		e.ClientISN, e.ServerISN, e.Server, e.Ingress, e.Offer, e.TTL, e.Flags = p.ClientISN, p.ServerISN, p.Server, p.Ingress, 0, 0, 0
-		if isPrimary {
-			e.Flags |= flagPrimary
-		}
-		if lone {
-			e.Flags |= flagLone
-		}
+		e.ClientISN, e.ServerISN, e.Server, e.Ingress, e.Offer, e.TTL, e.Flags = p.ClientISN, p.ServerISN, p.Server, p.Ingress, 0, 0, w.placeFlags(&p.Key)
+		e.Stamp = w.cfg.Epoch // the other tracker got the same publication
 		w.count.add(TrackedRestored, 1)
 	} else {
 		w.count.add(LeasesRenewed, 1)

@@ -33,7 +33,7 @@ type publishing struct {
 	nodes    []*share // by number; nil: no such node
 	waiting  int      // shares of nodes that hold something
 	from     [2][]session
-	heard    []int64 // ns: last publication of each server, by number
+	heard    seenTicks // publications of servers
 }
 
 func newPublishing(io SlowIO, workers int) publishing {
@@ -65,19 +65,12 @@ func (p *publishing) setConfig(c *Config) {
 			p.from[role] = append(p.from[role], make([]session, n-len(p.from[role]))...)
 		}
 	}
-	if n := len(p.view.servers); len(p.heard) < n {
-		p.heard = append(p.heard, make([]int64, n-len(p.heard))...)
-	}
+	p.heard.grow(len(p.view.servers))
 }
 
-// LastPublication is when a publication of a server was last heard, on the
-// clock of Burst; 0: never. It may be called from the slow worker's core only.
-func (s *Slow) LastPublication(server uint16) int64 {
-	if int(server) < len(s.publish.heard) {
-		return s.publish.heard[server]
-	}
-	return 0
-}
+// ServerSeen is the tick in which a publication of a server last came; 0:
+// never. Anybody may ask.
+func (s *Slow) ServerSeen(number uint16) uint32 { return s.publish.heard.last(number) }
 
 // isPublication reports whether a frame is a datagram to one of the ports of
 // publications.
@@ -171,9 +164,7 @@ func (s *Slow) split(now int64, h *wire.Header, r *wire.PublicationReader) {
 			s.count.add(DropBadMessage, 1) // a module speaks for itself only
 			return
 		}
-		if int(e.Server) < len(p.heard) {
-			p.heard[e.Server] = now
-		}
+		p.heard.mark(e.Server, uint32(now/int64(Tick)))
 		if h.Role == wire.RoleNode {
 			s.keep(&e)
 			continue

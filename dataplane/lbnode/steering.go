@@ -47,6 +47,9 @@ func (s *Steering) Steer(b *packet.Buf) int {
 		return s.steerSouth(frame, &k)
 	}
 	if s.isOwn(frame, packet.North) {
+		if w, ok := s.pingWorker(frame); ok {
+			return w
+		}
 		return SlowWorker
 	}
 	if _, _, st := packet.FlowOf(frame, &k); st != packet.OK {
@@ -72,6 +75,11 @@ func (s *Steering) steerSouth(frame []byte, k *flow.Key) int {
 			return 0
 		}
 		k.Get(frame[payload+wire.KeyOffset:])
+	case wire.PortPing:
+		if w, ok := s.pingWorker(frame); ok {
+			return w
+		}
+		return SlowWorker
 	default:
 		return SlowWorker
 	}

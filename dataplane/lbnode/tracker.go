@@ -129,7 +129,7 @@ func (w *Worker) onQuery(m *wire.Tracker) {
 		if e != nil {
 			w.answerMapping(m, e)
 		} else {
-			w.answerUnknown(m)
+			w.lacks(m)
 		}
 		return
 	}
@@ -146,6 +146,24 @@ func (w *Worker) onQuery(m *wire.Tracker) {
 	if o, ok := w.cookieOf(m); ok {
 		w.onCookie(m, hash, o)
 		return
+	}
+	w.lacks(m)
+}
+
+// lacks is for a query that finds nothing here. Asked under another view of the
+// ring, this tracker passes the question on, once, to those who should know
+// (S-71).
+func (w *Worker) lacks(m *wire.Tracker) {
+	if m.Epoch != w.cfg.Epoch && m.Options&wire.OptForwarded == 0 && m.Sender == m.Ingress {
+		first, second := w.view.ring.Trackers(&m.Key)
+		for _, to := range [2]uint16{first, second} {
+			if to != NoNode && to != w.cfg.Self && to != m.Primary && to != m.Secondary {
+				m.Options |= wire.OptForwarded
+				w.count.add(QueriesForwarded, 1)
+				w.toNode(to, m)
+				return
+			}
+		}
 	}
 	w.answerUnknown(m)
 }

@@ -35,6 +35,7 @@ type serverView struct {
 	*Server
 	target   packet.EncapTarget
 	resolved bool       // the next hop towards it is known
+	usable   bool       // … and it shows signs of life
 	vips     []vipPorts // what it may send from
 }
 
@@ -92,7 +93,7 @@ func (c *Config) Prepare() error {
 		if !s.Address.Is4() {
 			return fmt.Errorf("server %s: fabric address %s is not IPv4", s.ID, s.Address)
 		}
-		sv := &serverView{Server: s, resolved: s.MAC != MAC{}}
+		sv := &serverView{Server: s, resolved: s.MAC != MAC{}, usable: s.MAC != MAC{} && !s.Dead}
 		var err error
 		if sv.target, err = packet.NewEncapTarget(s.MAC, c.MACs[packet.South], s.Address, v.self.South); err != nil {
 			return fmt.Errorf("server %s: %w", s.ID, err)
@@ -170,6 +171,14 @@ func (v *view) node(number uint16) *nodeView {
 		return v.nodes[number]
 	}
 	return nil
+}
+
+// boot is the boot id of a node's dataplane; 0: there is no such node.
+func (v *view) boot(number uint16) uint64 {
+	if n := v.node(number); n != nil {
+		return n.Boot
+	}
+	return 0
 }
 
 func (v *view) server(number uint16) *serverView {

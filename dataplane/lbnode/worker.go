@@ -2,6 +2,7 @@ package lbnode
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"weir/dataplane/flow"
 	"weir/dataplane/hashring"
@@ -34,6 +35,10 @@ type Worker struct {
 
 	local  []wire.Tracker // messages to this worker's own roles
 	scores []float64      // scratch of the ranking
+
+	resync resync
+	synced atomic.Uint32
+	seen   seenTicks // packets of servers
 
 	floods   bucket // SYNs that are answered through the trackers
 	unknowns bucket // queries for packets that no cookie vouches for
@@ -97,9 +102,17 @@ func (w *Worker) Close() {
 
 // SetConfig takes up a prepared configuration, between two bursts. Flows stay.
 func (w *Worker) SetConfig(c *Config) {
+	before, epoch := w.view, uint32(0)
+	if w.cfg != nil {
+		epoch = w.cfg.Epoch
+	}
 	w.cfg, w.view = c, c.view
 	if w.view == nil {
 		w.view = &view{ring: hashring.New(nil, c.Secrets.Ring)}
+	}
+	w.seen.grow(len(w.view.servers))
+	if before != nil && epoch != c.Epoch {
+		w.ringChanged(before, epoch)
 	}
 	if w.view.scratch > len(w.scores) {
 		w.scores = make([]float64, w.view.scratch)
@@ -125,8 +138,12 @@ func (w *Worker) Tick(now int64) (next int64) {
 		w.onPendingTimer(i)
 		w.drainLocal()
 	}
-	return min(w.halfTimers.nextDue(now), w.pendingTimers.nextDue(now))
+	return min(w.halfTimers.nextDue(now), w.pendingTimers.nextDue(now), w.walk())
 }
+
+// ServerSeen is the tick in which a packet of a server last came through; 0:
+// never. Anybody may ask.
+func (w *Worker) ServerSeen(number uint16) uint32 { return w.seen.last(number) }
 
 // Counters are the worker's; others read them with Load.
 func (w *Worker) Counters() *Counters { return &w.count }
