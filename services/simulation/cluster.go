@@ -147,6 +147,7 @@ func (c *Cluster) Configure() error {
 		cfg.MACs = [packet.NumPorts]lbnode.MAC{lbnode.MAC(nodeMAC(0, i+1)), lbnode.MAC(nodeMAC(1, i+1))}
 		cfg.Routers = []lbnode.MAC{lbnode.MAC(routerMAC())}
 		cfg.WallNanos = epoch.UnixNano()
+		cfg.Lease = 0 // nobody publishes here: entries live until their room is needed
 		for j := range cfg.Nodes {
 			cfg.Nodes[j].MAC = lbnode.MAC(nodeMAC(1, j+1))
 		}
