@@ -10,8 +10,8 @@ import (
 // the same file for every node and server.
 type Cluster struct {
 	Identity   Identity   `yaml:"cluster" need:"yes"`
-	KeyFile    string     `yaml:"key_file" need:"yes"` // relative to this file; 64 hexadecimal digits
-	FabricMTU  int        `yaml:"fabric_mtu"`          // of the encapsulated IP packet, bytes
+	KeyFile    string     `yaml:"key_file"`   // relative to this file; 64 hexadecimal digits; not used by the configuration service
+	FabricMTU  int        `yaml:"fabric_mtu"` // of the encapsulated IP packet, bytes
 	Handshake  Handshake  `yaml:"handshake"`
 	Nodes      []Member   `yaml:"nodes" need:"yes"` // in ring order: neighbours in this list announce each other (S-60)
 	Servers    []Server   `yaml:"servers" need:"yes"`

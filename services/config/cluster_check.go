@@ -51,7 +51,6 @@ func (c *Cluster) validate(d *document) {
 	k := &clusterCheck{document: d, addresses: map[netip.Addr]string{}}
 	k.id("cluster.name", c.Identity.Name)
 	k.within("cluster.id", int(c.Identity.ID), 1, 65535)
-	k.notEmpty("key_file", c.KeyFile)
 	// An IPv6 link carries 1280 bytes at least (RFC 8200, 5), plus our 28. NICs
 	// are set to 1500: what is longer would vanish in them.
 	k.within("fabric_mtu", c.FabricMTU, 1280+28, 1500)

@@ -16,6 +16,9 @@ func LoadCluster(path string) (*Cluster, error) {
 		return nil, err
 	}
 	c, d := parseCluster(path, b)
+	if len(d.errs) == 0 && c.KeyFile == "" {
+		d.fail("key_file", "add the key; only the configuration service can do without", "is missing")
+	}
 	if err := d.errs.sorted(); err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ const (
 	KindNode    = "node"
 	KindCluster = "cluster"
 	KindModule  = "module"
+	KindConfigd = "configd"
 )
 
 // Check validates a file of any kind, and the files that it names. It tells
@@ -27,6 +28,9 @@ func Check(path string) (kind string, warnings []string, err error) {
 		if err != nil {
 			return kind, nil, err
 		}
+		if n.Service.InUse() {
+			return kind, nil, nil // what it gives can be asked of it only
+		}
 		c, err := LoadCluster(n.ClusterFile)
 		if err != nil {
 			return kind, nil, err
@@ -40,6 +44,9 @@ func Check(path string) (kind string, warnings []string, err error) {
 		if err != nil {
 			return kind, nil, err
 		}
+		if m.Service.InUse() {
+			return kind, nil, nil
+		}
 		c, err := LoadCluster(m.ClusterFile)
 		if err != nil {
 			return kind, nil, err
@@ -48,6 +55,12 @@ func Check(path string) (kind string, warnings []string, err error) {
 			err = Errors{{File: path, Path: "server", Reason: fmt.Sprintf("%q is not in cluster %s", m.Server, c.Identity.Name), Remedy: "add it to the list servers of " + m.ClusterFile}}
 		}
 		return kind, c.Warnings, err
+	case KindConfigd:
+		_, err := LoadConfigd(path)
+		return kind, nil, err
+	}
+	if c, err := ParseCluster(path, b); err == nil && c.KeyFile == "" {
+		return KindCluster, []string{path + ": without key_file it is for the configuration service only"}, nil
 	}
 	c, err := LoadCluster(path)
 	if err != nil {
@@ -75,6 +88,8 @@ func kindOf(b []byte) string {
 		return KindNode
 	case has("server"):
 		return KindModule
+	case has("listen") || has("etcd") || has("cert"):
+		return KindConfigd
 	}
 	return KindCluster
 }

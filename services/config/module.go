@@ -6,14 +6,16 @@ import (
 
 // Module is module.yaml: what the LB module of one server needs to know of itself.
 type Module struct {
-	Server      string   `yaml:"server" need:"yes"`       // its id in the cluster file
-	ClusterFile string   `yaml:"cluster_file" need:"yes"` // relative to this file; absolute after loading
-	RunDir      string   `yaml:"run_dir"`                 // admin socket
-	BPFDir      string   `yaml:"bpf_dir"`                 // where maps and links are pinned (S-26); empty: /sys/fs/bpf/weir-SERVER
-	Interface   string   `yaml:"interface"`               // the module's own interface
-	Uplink      string   `yaml:"uplink"`                  // the interface towards the fabric; empty: the one that holds the server's address
-	Cgroup      string   `yaml:"cgroup"`                  // of the served program, whose quota is the measure (S-30); empty: the machine
-	Capacity    Capacity `yaml:"capacity"`
+	Server      string        `yaml:"server" need:"yes"` // its id in the cluster file
+	ClusterFile string        `yaml:"cluster_file"`      // relative to this file; absolute after loading
+	Service     ConfigService `yaml:"config_service"`    // instead of a cluster file
+	RunDir      string        `yaml:"run_dir"`           // admin socket
+	StateDir    string        `yaml:"state_dir"`         // the last good configuration of the service
+	BPFDir      string        `yaml:"bpf_dir"`           // where maps and links are pinned (S-26); empty: /sys/fs/bpf/weir-SERVER
+	Interface   string        `yaml:"interface"`         // the module's own interface
+	Uplink      string        `yaml:"uplink"`            // the interface towards the fabric; empty: the one that holds the server's address
+	Cgroup      string        `yaml:"cgroup"`            // of the served program, whose quota is the measure (S-30); empty: the machine
+	Capacity    Capacity      `yaml:"capacity"`
 }
 
 // Capacity is what 100 % utilisation means where the machine does not say (S-30).
@@ -23,7 +25,7 @@ type Capacity struct {
 }
 
 func (m *Module) defaults() {
-	m.RunDir, m.Interface = "/run/weir", "weir0"
+	m.RunDir, m.StateDir, m.Interface = "/run/weir", "/var/lib/weir/lbmodule", "weir0"
 	m.Capacity.defaults()
 }
 
@@ -42,8 +44,12 @@ func LoadModule(path string) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.ClusterFile = relativeTo(path, m.ClusterFile)
+	if m.ClusterFile != "" {
+		m.ClusterFile = relativeTo(path, m.ClusterFile)
+	}
+	m.Service.resolve(path)
 	m.RunDir = relativeTo(path, m.RunDir)
+	m.StateDir = relativeTo(path, m.StateDir)
 	return m, nil
 }
 
@@ -65,8 +71,9 @@ func ParseModule(file string, text []byte) (*Module, error) {
 
 func (m *Module) validate(d *document) {
 	d.id("server", m.Server)
-	d.notEmpty("cluster_file", m.ClusterFile)
+	m.Service.validate(d, m.ClusterFile)
 	d.notEmpty("run_dir", m.RunDir)
+	d.notEmpty("state_dir", m.StateDir)
 	d.interfaceName("interface", m.Interface)
 	if m.Uplink != "" {
 		d.interfaceName("uplink", m.Uplink)

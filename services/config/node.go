@@ -11,9 +11,10 @@ import (
 // Node is node.yaml: what one LB node needs to know of itself. The programs
 // dataplane and noded read the same file.
 type Node struct {
-	Node        string         `yaml:"node" need:"yes"`         // its id in the cluster file
-	ClusterFile string         `yaml:"cluster_file" need:"yes"` // relative to this file; absolute after loading
-	RunDir      string         `yaml:"run_dir"`                 // sockets
+	Node        string         `yaml:"node" need:"yes"` // its id in the cluster file
+	ClusterFile string         `yaml:"cluster_file"`    // relative to this file; absolute after loading
+	Service     ConfigService  `yaml:"config_service"`  // instead of a cluster file
+	RunDir      string         `yaml:"run_dir"`         // sockets
 	StateDir    string         `yaml:"state_dir"`
 	Dataplane   Dataplane      `yaml:"dataplane" need:"yes"`
 	Metrics     netip.AddrPort `yaml:"metrics"` // invalid: the node's south address, port 9100
@@ -103,7 +104,10 @@ func LoadNode(path string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.ClusterFile = relativeTo(path, n.ClusterFile)
+	if n.ClusterFile != "" {
+		n.ClusterFile = relativeTo(path, n.ClusterFile)
+	}
+	n.Service.resolve(path)
 	n.RunDir = relativeTo(path, n.RunDir)
 	n.StateDir = relativeTo(path, n.StateDir)
 	return n, nil
@@ -142,7 +146,7 @@ func ParseNode(file string, text []byte) (*Node, error) {
 
 func (n *Node) validate(d *document) {
 	d.id("node", n.Node)
-	d.notEmpty("cluster_file", n.ClusterFile)
+	n.Service.validate(d, n.ClusterFile)
 	d.notEmpty("run_dir", n.RunDir)
 	d.notEmpty("state_dir", n.StateDir)
 	p := &n.Dataplane

@@ -40,7 +40,7 @@ func checkRefusals(t *testing.T, file string, parse func(string, []byte) error, 
 func TestABadNodeFileIsRefusedWithItsLine(t *testing.T) {
 	parse := func(f string, b []byte) error { _, err := ParseNode(f, b); return err }
 	checkRefusals(t, "node.yaml", parse, []refusal{
-		{"unknown key", "run_dir: run", "rundir: run", `node.yaml:3: rundir: unknown key; known here: node, cluster_file, run_dir, state_dir, dataplane, metrics, bgp`},
+		{"unknown key", "run_dir: run", "rundir: run", `node.yaml:3: rundir: unknown key; known here: node, cluster_file, config_service, run_dir, state_dir, dataplane, metrics, bgp`},
 		{"key twice", "run_dir: run", "run_dir: run\nrun_dir: run", `node.yaml:4: run_dir: the key is given twice, first in line 3; remove one of them`},
 		{"missing key", "node: lb1\n", "", `node.yaml:1: node: is missing; add the key`},
 		{"missing nested key", `, exception: weir-north`, "", `node.yaml:6: dataplane.north.exception: is missing; add the key`},
@@ -72,7 +72,7 @@ func TestABadNodeFileIsRefusedWithItsLine(t *testing.T) {
 func TestABadModuleFileIsRefusedWithItsLine(t *testing.T) {
 	parse := func(f string, b []byte) error { _, err := ParseModule(f, b); return err }
 	checkRefusals(t, "module.yaml", parse, []refusal{
-		{"unknown key", "server: srv1", "server: srv1\nport: 80", `module.yaml:2: port: unknown key; known here: server, cluster_file, run_dir, bpf_dir, interface, uplink, cgroup, capacity`},
+		{"unknown key", "server: srv1", "server: srv1\nport: 80", `module.yaml:2: port: unknown key; known here: server, cluster_file, config_service, run_dir, state_dir, bpf_dir, interface, uplink, cgroup, capacity`},
 		{"relative cgroup", "/sys/fs/cgroup/cpu/weir-srv1", "weir-srv1", `module.yaml:4: cgroup: "weir-srv1" is not an absolute path; write a path that begins with /`},
 		{"capacity", "100000", "1", `module.yaml:5: capacity.connections: 1 is out of range, 64 to 16777216`},
 		{"same interface", "server: srv1", "server: srv1\nuplink: weir0", `module.yaml:2: uplink: is the same as interface; the module makes its own interface; name the existing one here`},
