@@ -23,6 +23,102 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type DrainRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Undrain       bool                   `protobuf:"varint,1,opt,name=undrain,proto3" json:"undrain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainRequest) Reset() {
+	*x = DrainRequest{}
+	mi := &file_node_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainRequest) ProtoMessage() {}
+
+func (x *DrainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
+func (*DrainRequest) Descriptor() ([]byte, []int) {
+	return file_node_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *DrainRequest) GetUndrain() bool {
+	if x != nil {
+		return x.Undrain
+	}
+	return false
+}
+
+type DrainProgress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Phase         string                 `protobuf:"bytes,1,opt,name=phase,proto3" json:"phase,omitempty"` // what it does now, such as "routers withdraw"
+	Done          bool                   `protobuf:"varint,2,opt,name=done,proto3" json:"done,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainProgress) Reset() {
+	*x = DrainProgress{}
+	mi := &file_node_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainProgress) ProtoMessage() {}
+
+func (x *DrainProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_node_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainProgress.ProtoReflect.Descriptor instead.
+func (*DrainProgress) Descriptor() ([]byte, []int) {
+	return file_node_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DrainProgress) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *DrainProgress) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
 type NodeStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -31,7 +127,7 @@ type NodeStatusRequest struct {
 
 func (x *NodeStatusRequest) Reset() {
 	*x = NodeStatusRequest{}
-	mi := &file_node_proto_msgTypes[0]
+	mi := &file_node_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -43,7 +139,7 @@ func (x *NodeStatusRequest) String() string {
 func (*NodeStatusRequest) ProtoMessage() {}
 
 func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[0]
+	mi := &file_node_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -56,7 +152,7 @@ func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusRequest.ProtoReflect.Descriptor instead.
 func (*NodeStatusRequest) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{0}
+	return file_node_proto_rawDescGZIP(), []int{2}
 }
 
 // NodeStatus is one node's view of itself and of its cluster.
@@ -80,7 +176,7 @@ type NodeStatus struct {
 
 func (x *NodeStatus) Reset() {
 	*x = NodeStatus{}
-	mi := &file_node_proto_msgTypes[1]
+	mi := &file_node_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -92,7 +188,7 @@ func (x *NodeStatus) String() string {
 func (*NodeStatus) ProtoMessage() {}
 
 func (x *NodeStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[1]
+	mi := &file_node_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -105,7 +201,7 @@ func (x *NodeStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatus.ProtoReflect.Descriptor instead.
 func (*NodeStatus) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{1}
+	return file_node_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *NodeStatus) GetId() string {
@@ -206,7 +302,7 @@ type NodeView struct {
 
 func (x *NodeView) Reset() {
 	*x = NodeView{}
-	mi := &file_node_proto_msgTypes[2]
+	mi := &file_node_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -218,7 +314,7 @@ func (x *NodeView) String() string {
 func (*NodeView) ProtoMessage() {}
 
 func (x *NodeView) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[2]
+	mi := &file_node_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -231,7 +327,7 @@ func (x *NodeView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeView.ProtoReflect.Descriptor instead.
 func (*NodeView) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{2}
+	return file_node_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *NodeView) GetId() string {
@@ -289,7 +385,7 @@ type ServerView struct {
 
 func (x *ServerView) Reset() {
 	*x = ServerView{}
-	mi := &file_node_proto_msgTypes[3]
+	mi := &file_node_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -301,7 +397,7 @@ func (x *ServerView) String() string {
 func (*ServerView) ProtoMessage() {}
 
 func (x *ServerView) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[3]
+	mi := &file_node_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -314,7 +410,7 @@ func (x *ServerView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerView.ProtoReflect.Descriptor instead.
 func (*ServerView) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{3}
+	return file_node_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ServerView) GetId() string {
@@ -371,7 +467,7 @@ type BgpSession struct {
 
 func (x *BgpSession) Reset() {
 	*x = BgpSession{}
-	mi := &file_node_proto_msgTypes[4]
+	mi := &file_node_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -383,7 +479,7 @@ func (x *BgpSession) String() string {
 func (*BgpSession) ProtoMessage() {}
 
 func (x *BgpSession) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[4]
+	mi := &file_node_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -396,7 +492,7 @@ func (x *BgpSession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BgpSession.ProtoReflect.Descriptor instead.
 func (*BgpSession) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{4}
+	return file_node_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *BgpSession) GetNode() string {
@@ -481,7 +577,7 @@ type NodeTrace struct {
 
 func (x *NodeTrace) Reset() {
 	*x = NodeTrace{}
-	mi := &file_node_proto_msgTypes[5]
+	mi := &file_node_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -493,7 +589,7 @@ func (x *NodeTrace) String() string {
 func (*NodeTrace) ProtoMessage() {}
 
 func (x *NodeTrace) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[5]
+	mi := &file_node_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -506,7 +602,7 @@ func (x *NodeTrace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeTrace.ProtoReflect.Descriptor instead.
 func (*NodeTrace) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{5}
+	return file_node_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *NodeTrace) GetNode() string {
@@ -542,7 +638,12 @@ var File_node_proto protoreflect.FileDescriptor
 const file_node_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"node.proto\x12\bweir.api\x1a\x0fdataplane.proto\x1a\vtrace.proto\"\x13\n" +
+	"node.proto\x12\bweir.api\x1a\x0fdataplane.proto\x1a\vtrace.proto\"(\n" +
+	"\fDrainRequest\x12\x18\n" +
+	"\aundrain\x18\x01 \x01(\bR\aundrain\"9\n" +
+	"\rDrainProgress\x12\x14\n" +
+	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x12\n" +
+	"\x04done\x18\x02 \x01(\bR\x04done\"\x13\n" +
 	"\x11NodeStatusRequest\"\xb6\x03\n" +
 	"\n" +
 	"NodeStatus\x12\x0e\n" +
@@ -595,10 +696,11 @@ const file_node_proto_rawDesc = "" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x126\n" +
 	"\tdataplane\x18\x02 \x01(\v2\x18.weir.api.DataplaneTraceR\tdataplane\x12(\n" +
 	"\x05nodes\x18\x03 \x03(\v2\x12.weir.api.NodeViewR\x05nodes\x12.\n" +
-	"\aservers\x18\x04 \x03(\v2\x14.weir.api.ServerViewR\aservers2z\n" +
+	"\aservers\x18\x04 \x03(\v2\x14.weir.api.ServerViewR\aservers2\xb6\x01\n" +
 	"\x05Admin\x12;\n" +
 	"\x06Status\x12\x1b.weir.api.NodeStatusRequest\x1a\x14.weir.api.NodeStatus\x124\n" +
-	"\x05Trace\x12\x16.weir.api.TraceRequest\x1a\x13.weir.api.NodeTraceB\x13Z\x11weir/services/apib\x06proto3"
+	"\x05Trace\x12\x16.weir.api.TraceRequest\x1a\x13.weir.api.NodeTrace\x12:\n" +
+	"\x05Drain\x12\x16.weir.api.DrainRequest\x1a\x17.weir.api.DrainProgress0\x01B\x13Z\x11weir/services/apib\x06proto3"
 
 var (
 	file_node_proto_rawDescOnce sync.Once
@@ -612,35 +714,39 @@ func file_node_proto_rawDescGZIP() []byte {
 	return file_node_proto_rawDescData
 }
 
-var file_node_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_node_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_node_proto_goTypes = []any{
-	(*NodeStatusRequest)(nil), // 0: weir.api.NodeStatusRequest
-	(*NodeStatus)(nil),        // 1: weir.api.NodeStatus
-	(*NodeView)(nil),          // 2: weir.api.NodeView
-	(*ServerView)(nil),        // 3: weir.api.ServerView
-	(*BgpSession)(nil),        // 4: weir.api.BgpSession
-	(*NodeTrace)(nil),         // 5: weir.api.NodeTrace
-	(*DataplaneStatus)(nil),   // 6: weir.api.DataplaneStatus
-	(*DataplaneTrace)(nil),    // 7: weir.api.DataplaneTrace
-	(*TraceRequest)(nil),      // 8: weir.api.TraceRequest
+	(*DrainRequest)(nil),      // 0: weir.api.DrainRequest
+	(*DrainProgress)(nil),     // 1: weir.api.DrainProgress
+	(*NodeStatusRequest)(nil), // 2: weir.api.NodeStatusRequest
+	(*NodeStatus)(nil),        // 3: weir.api.NodeStatus
+	(*NodeView)(nil),          // 4: weir.api.NodeView
+	(*ServerView)(nil),        // 5: weir.api.ServerView
+	(*BgpSession)(nil),        // 6: weir.api.BgpSession
+	(*NodeTrace)(nil),         // 7: weir.api.NodeTrace
+	(*DataplaneStatus)(nil),   // 8: weir.api.DataplaneStatus
+	(*DataplaneTrace)(nil),    // 9: weir.api.DataplaneTrace
+	(*TraceRequest)(nil),      // 10: weir.api.TraceRequest
 }
 var file_node_proto_depIdxs = []int32{
-	2, // 0: weir.api.NodeStatus.nodes:type_name -> weir.api.NodeView
-	3, // 1: weir.api.NodeStatus.servers:type_name -> weir.api.ServerView
-	4, // 2: weir.api.NodeStatus.bgp:type_name -> weir.api.BgpSession
-	6, // 3: weir.api.NodeStatus.dataplane:type_name -> weir.api.DataplaneStatus
-	7, // 4: weir.api.NodeTrace.dataplane:type_name -> weir.api.DataplaneTrace
-	2, // 5: weir.api.NodeTrace.nodes:type_name -> weir.api.NodeView
-	3, // 6: weir.api.NodeTrace.servers:type_name -> weir.api.ServerView
-	0, // 7: weir.api.Admin.Status:input_type -> weir.api.NodeStatusRequest
-	8, // 8: weir.api.Admin.Trace:input_type -> weir.api.TraceRequest
-	1, // 9: weir.api.Admin.Status:output_type -> weir.api.NodeStatus
-	5, // 10: weir.api.Admin.Trace:output_type -> weir.api.NodeTrace
-	9, // [9:11] is the sub-list for method output_type
-	7, // [7:9] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	4,  // 0: weir.api.NodeStatus.nodes:type_name -> weir.api.NodeView
+	5,  // 1: weir.api.NodeStatus.servers:type_name -> weir.api.ServerView
+	6,  // 2: weir.api.NodeStatus.bgp:type_name -> weir.api.BgpSession
+	8,  // 3: weir.api.NodeStatus.dataplane:type_name -> weir.api.DataplaneStatus
+	9,  // 4: weir.api.NodeTrace.dataplane:type_name -> weir.api.DataplaneTrace
+	4,  // 5: weir.api.NodeTrace.nodes:type_name -> weir.api.NodeView
+	5,  // 6: weir.api.NodeTrace.servers:type_name -> weir.api.ServerView
+	2,  // 7: weir.api.Admin.Status:input_type -> weir.api.NodeStatusRequest
+	10, // 8: weir.api.Admin.Trace:input_type -> weir.api.TraceRequest
+	0,  // 9: weir.api.Admin.Drain:input_type -> weir.api.DrainRequest
+	3,  // 10: weir.api.Admin.Status:output_type -> weir.api.NodeStatus
+	7,  // 11: weir.api.Admin.Trace:output_type -> weir.api.NodeTrace
+	1,  // 12: weir.api.Admin.Drain:output_type -> weir.api.DrainProgress
+	10, // [10:13] is the sub-list for method output_type
+	7,  // [7:10] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_node_proto_init() }
@@ -656,7 +762,7 @@ func file_node_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_proto_rawDesc), len(file_node_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Admin_Status_FullMethodName = "/weir.api.Admin/Status"
 	Admin_Trace_FullMethodName  = "/weir.api.Admin/Trace"
+	Admin_Drain_FullMethodName  = "/weir.api.Admin/Drain"
 )
 
 // AdminClient is the client API for Admin service.
@@ -31,6 +32,9 @@ const (
 type AdminClient interface {
 	Status(ctx context.Context, in *NodeStatusRequest, opts ...grpc.CallOption) (*NodeStatus, error)
 	Trace(ctx context.Context, in *TraceRequest, opts ...grpc.CallOption) (*NodeTrace, error)
+	// Drain takes the node out of service without losing a connection (S-64), or
+	// puts it back. The stream ends with the progress that is done.
+	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DrainProgress], error)
 }
 
 type adminClient struct {
@@ -61,12 +65,34 @@ func (c *adminClient) Trace(ctx context.Context, in *TraceRequest, opts ...grpc.
 	return out, nil
 }
 
+func (c *adminClient) Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DrainProgress], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Admin_ServiceDesc.Streams[0], Admin_Drain_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[DrainRequest, DrainProgress]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_DrainClient = grpc.ServerStreamingClient[DrainProgress]
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
 type AdminServer interface {
 	Status(context.Context, *NodeStatusRequest) (*NodeStatus, error)
 	Trace(context.Context, *TraceRequest) (*NodeTrace, error)
+	// Drain takes the node out of service without losing a connection (S-64), or
+	// puts it back. The stream ends with the progress that is done.
+	Drain(*DrainRequest, grpc.ServerStreamingServer[DrainProgress]) error
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -82,6 +108,9 @@ func (UnimplementedAdminServer) Status(context.Context, *NodeStatusRequest) (*No
 }
 func (UnimplementedAdminServer) Trace(context.Context, *TraceRequest) (*NodeTrace, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Trace not implemented")
+}
+func (UnimplementedAdminServer) Drain(*DrainRequest, grpc.ServerStreamingServer[DrainProgress]) error {
+	return status.Errorf(codes.Unimplemented, "method Drain not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -140,6 +169,17 @@ func _Admin_Trace_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_Drain_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(DrainRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServer).Drain(m, &grpc.GenericServerStream[DrainRequest, DrainProgress]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_DrainServer = grpc.ServerStreamingServer[DrainProgress]
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -156,6 +196,12 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Admin_Trace_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Drain",
+			Handler:       _Admin_Drain_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "node.proto",
 }
