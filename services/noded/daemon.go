@@ -135,9 +135,7 @@ func (n *node) take(c *config.Cluster) error {
 	}
 	// The dataplane first: it must know an address before routers send packets for it.
 	n.link.want(desired)
-	if err := n.bgp.Apply(plan); err != nil {
-		n.log.Error("apply bgp sessions", "error", err)
-	}
+	n.bgp.Apply(plan)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.cluster, n.desired, n.rejected = c, desired, nil

@@ -2,7 +2,6 @@ package bgp
 
 import (
 	"cmp"
-	"errors"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -49,15 +48,15 @@ func NewManager(log *slog.Logger) *Manager {
 // another keeps its old session until the new one is established, so that it
 // never loses its last announcer (S-62); the session of a node that is no
 // longer announced closes at once (S-61).
-func (m *Manager) Apply(d Desired) error {
+func (m *Manager) Apply(d Desired) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.desired = d
-	return m.step()
+	m.step()
 }
 
 // step does what can be done now; what waits is in held. Called with the lock.
-func (m *Manager) step() error {
+func (m *Manager) step() {
 	wanted := map[netip.Addr]*Target{}
 	for i := range m.desired.Targets {
 		t := &m.desired.Targets[i]
@@ -76,7 +75,6 @@ func (m *Manager) step() error {
 		}
 		keep[source] = old
 	}
-	var errs []error
 	for i := range m.desired.Targets {
 		t := &m.desired.Targets[i]
 		if _, ok := keep[t.Source]; ok {
@@ -87,13 +85,12 @@ func (m *Manager) step() error {
 			s = newSpeaker(m.log, t.Source, m.lookAgain)
 			m.speakers[t.Source] = s
 		}
-		errs = append(errs, s.apply(&m.desired, t))
+		s.apply(&m.desired, t)
 	}
 	for source, old := range keep {
-		errs = append(errs, m.speakers[source].apply(&m.desired, &old)) // its prefixes and routers may have changed
+		m.speakers[source].apply(&m.desired, &old) // its prefixes and routers may have changed
 	}
 	m.schedule(now)
-	return errors.Join(errs...)
 }
 
 // moves reports whether another source shall announce the same node and does
@@ -140,11 +137,8 @@ func (m *Manager) schedule(now time.Time) {
 func (m *Manager) lookAgain() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.held) == 0 {
-		return
-	}
-	if err := m.step(); err != nil {
-		m.log.Error("hand bgp sessions over", "error", err)
+	if len(m.held) > 0 {
+		m.step()
 	}
 }
 
@@ -179,38 +173,10 @@ func (m *Manager) Sessions() []Session {
 	defer m.mu.Unlock()
 	var out []Session
 	for _, s := range m.speakers {
-		out = append(out, s.sessions()...)
+		out = append(out, s.look()...)
 	}
 	slices.SortFunc(out, func(a, b Session) int {
 		return cmp.Or(cmp.Compare(a.Slot, b.Slot), a.Peer.Compare(b.Peer))
 	})
-	return out
-}
-
-func (s *speaker) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stop()
-}
-
-func (s *speaker) sessions() []Session {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.running {
-		return nil
-	}
-	var out []Session
-	for addr, r := range s.routers {
-		v := Session{
-			Advertises: s.target.Advertises, Slot: s.target.Slot, Peer: addr, Source: s.source,
-			State: r.state, Since: r.since, Losses: r.losses,
-		}
-		if r.state == StateEstablished {
-			v.Prefixes = len(s.routes)
-		} else {
-			v.Reason = s.why.get(addr.String())
-		}
-		out = append(out, v)
-	}
 	return out
 }
