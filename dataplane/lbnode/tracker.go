@@ -193,9 +193,13 @@ func (w *Worker) provesCookie(m *wire.Tracker) bool {
 // onProof is for the ACK of a connection that this tracker has half open.
 func (w *Worker) onProof(i uint32, h *halfOpen, m *wire.Tracker) {
 	if h.role == secondary {
-		// The choice is the primary's; the ingress asks it again.
-		w.count.add(DropStaleMessage, 1)
-		return
+		first, second := w.view.ring.Trackers(&m.Key)
+		if first != w.cfg.Self {
+			// The choice is the primary's; the ingress asks it again.
+			w.count.add(DropStaleMessage, 1)
+			return
+		}
+		w.leadHalfOpen(i, h, &m.Key, second) // it came from the primary of an older ring
 	}
 	h.ingress = m.Ingress
 	switch h.stage {
