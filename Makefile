@@ -29,7 +29,7 @@ PACKAGES := build-essential ca-certificates pkg-config \
 	frr nginx-light libnginx-mod-http-echo \
 	wrk iperf3 tcpdump
 
-.PHONY: help deps have-deps build check test run lab-up lab-down lab-status bench fuzz fmt vet clean
+.PHONY: help deps have-deps build check test run chaos lab-up lab-down lab-status bench fuzz fmt vet clean
 
 help: ## this list
 	@echo "Weir $(VERSION). As root:"
@@ -58,6 +58,9 @@ test: build ## every test: unit, fuzz seeds, simulation, namespace lab
 
 run: build ## the whole story: lab, real client traffic, a table, clean up
 	$(BIN)/weir-lab run
+
+chaos: build ## disturb a lab for DURATION in the order of SEED; what connections noticed
+	$(BIN)/weir-lab $(if $(DURATION),-duration $(DURATION)) $(if $(SEED),-seed $(SEED)) chaos
 
 lab-up: build ## start the namespace lab and leave it running
 	$(BIN)/weir-lab up

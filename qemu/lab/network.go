@@ -65,17 +65,21 @@ func (l *Lab) buildNetwork() error {
 		}
 	}
 	for _, s := range t.Servers {
-		if err := addNamespace(s.Namespace, everywhere); err != nil {
-			return err
-		}
-		if err := plug(s.Namespace, "eth0", s.ID, southLAN); err != nil {
-			return err
-		}
-		if err := netns.Address(s.Namespace, "eth0", s.Address); err != nil {
+		if err := wireServer(s); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func wireServer(s topology.Server) error {
+	if err := addNamespace(s.Namespace, everywhere); err != nil {
+		return err
+	}
+	if err := plug(s.Namespace, "eth0", s.ID, southLAN); err != nil {
+		return err
+	}
+	return netns.Address(s.Namespace, "eth0", s.Address)
 }
 
 // wireClient connects client and router. The rest of the Internet lies behind

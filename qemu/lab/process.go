@@ -33,11 +33,12 @@ type running struct {
 }
 
 // start starts a program in the background, in a session of its own, with its
-// output in <machine>/<name>.log and its process in <machine>/<name>.pid.
+// output at the end of <machine>/<name>.log and its process in
+// <machine>/<name>.pid.
 func (l *Lab) start(p program) (*running, error) {
 	dir := l.machineDir(p.machine)
 	logPath := filepath.Join(dir, p.name+".log")
-	log, err := os.Create(logPath)
+	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("start %s of %s: %w", p.name, p.machine, err)
 	}

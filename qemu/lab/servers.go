@@ -89,7 +89,7 @@ func (l *Lab) startServer(s topology.Server) (*running, error) {
 func (l *Lab) serverPaths(s topology.Server) topology.ServerPaths {
 	dir := l.machineDir(s.ID)
 	return topology.ServerPaths{
-		Cluster: filepath.Join(l.Dir, "cluster.yaml"),
+		Cluster: l.clusterFile(),
 		Run:     filepath.Join(dir, "run"),
 		Pins:    filepath.Join(PinsDir, s.ID),
 		CGroup:  cgroupOf(s).Dir(),

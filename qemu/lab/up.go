@@ -2,15 +2,11 @@ package lab
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
-
-	"weir/qemu/topology"
 )
 
 // Up removes whatever an earlier lab left, starts everything, waits until
@@ -128,57 +124,22 @@ func (l *Lab) prepareDirs() error {
 	if path := filepath.Join(l.machineDir("lb99"), "run", "dataplane.sock"); len(path) > longestSocket {
 		return fmt.Errorf("%s is too long for a Unix socket: move the source tree to a shorter path", path)
 	}
-	ids := []string{"router"}
-	for _, n := range l.Top.Nodes {
-		ids = append(ids, n.ID)
-	}
-	for _, s := range l.Top.Servers {
-		ids = append(ids, s.ID)
-	}
-	for _, id := range ids {
-		dir := l.machineDir(id)
-		if err := os.RemoveAll(dir); err != nil {
-			return fmt.Errorf("prepare %s: %w", id, err)
-		}
-		for _, sub := range []string{"run", "state"} {
-			if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
-				return fmt.Errorf("prepare %s: %w", id, err)
-			}
-		}
-	}
-	return l.writeConfig()
-}
-
-func (l *Lab) writeConfig() error {
-	key := make([]byte, 32)
-	rand.Read(key)
-	if err := os.WriteFile(filepath.Join(l.Dir, "cluster.key"), []byte(hex.EncodeToString(key)+"\n"), 0o600); err != nil {
-		return fmt.Errorf("write cluster key: %w", err)
-	}
-	text, err := l.Top.ClusterYAML("cluster.key")
-	if err != nil {
+	if err := l.prepareDir("router"); err != nil {
 		return err
 	}
-	cluster := filepath.Join(l.Dir, "cluster.yaml")
-	if err := writeFile(cluster, text); err != nil {
+	if err := l.writeKey(); err != nil {
+		return err
+	}
+	if err := l.writeCluster(); err != nil {
 		return err
 	}
 	for _, n := range l.Top.Nodes {
-		dir := l.machineDir(n.ID)
-		text, err := l.Top.NodeYAML(n, topology.NodePaths{Cluster: cluster, Run: filepath.Join(dir, "run"), State: filepath.Join(dir, "state")})
-		if err != nil {
-			return err
-		}
-		if err := writeFile(filepath.Join(dir, "node.yaml"), text); err != nil {
+		if err := l.prepareNode(n); err != nil {
 			return err
 		}
 	}
 	for _, s := range l.Top.Servers {
-		text, err := l.Top.ModuleYAML(s, l.serverPaths(s))
-		if err != nil {
-			return err
-		}
-		if err := writeFile(filepath.Join(l.machineDir(s.ID), "module.yaml"), text); err != nil {
+		if err := l.prepareServer(s); err != nil {
 			return err
 		}
 	}

@@ -104,6 +104,11 @@ func Up(ns, name string) error {
 	return change(ns, name, func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetUp(l) })
 }
 
+// Down lowers an interface. The other end of a veth loses its carrier.
+func Down(ns, name string) error {
+	return change(ns, name, func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetDown(l) })
+}
+
 // Enslave makes an interface a port of a bridge.
 func Enslave(ns, name, bridge string) error {
 	return change(ns, name, func(h *netlink.Handle, l netlink.Link) error {
@@ -128,7 +133,7 @@ func MAC(ns, name string) (mac net.HardwareAddr, err error) {
 func Address(ns, name string, addrs ...netip.Prefix) error {
 	return change(ns, name, func(h *netlink.Handle, l netlink.Link) error {
 		for _, a := range addrs {
-			if err := h.AddrAdd(l, &netlink.Addr{IPNet: ipnet(a)}); err != nil {
+			if err := h.AddrAdd(l, &netlink.Addr{IPNet: IPNet(a)}); err != nil {
 				return fmt.Errorf("address %v: %w", a, err)
 			}
 		}
@@ -148,7 +153,7 @@ func DefaultRoute(ns, name string, gateway netip.Addr) error {
 // Route sends packets for a prefix through the gateway.
 func Route(ns, name string, to netip.Prefix, gateway netip.Addr) error {
 	return change(ns, name, func(h *netlink.Handle, l netlink.Link) error {
-		r := &netlink.Route{LinkIndex: l.Attrs().Index, Dst: ipnet(to), Gw: gateway.AsSlice(), Flags: int(netlink.FLAG_ONLINK)}
+		r := &netlink.Route{LinkIndex: l.Attrs().Index, Dst: IPNet(to), Gw: gateway.AsSlice(), Flags: int(netlink.FLAG_ONLINK)}
 		if err := h.RouteAdd(r); err != nil {
 			return fmt.Errorf("route %v via %v: %w", to, gateway, err)
 		}
@@ -192,6 +197,7 @@ func change(ns, name string, fn func(*netlink.Handle, netlink.Link) error) error
 	return nil
 }
 
-func ipnet(p netip.Prefix) *net.IPNet {
+// IPNet is the prefix as package net has it.
+func IPNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }

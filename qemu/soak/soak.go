@@ -117,6 +117,16 @@ func (s *Soak) all() []*session {
 	return list
 }
 
+// Waiting is for how long the connection that waits longest has made no progress.
+func (s *Soak) Waiting() time.Duration {
+	now := time.Now()
+	var longest time.Duration
+	for _, c := range s.all() {
+		longest = max(longest, c.waiting(now))
+	}
+	return longest
+}
+
 func (s *Soak) find(id uint64) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()

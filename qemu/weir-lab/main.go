@@ -3,13 +3,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"strconv"
 	"syscall"
+	"time"
 
+	"weir/qemu/chaos"
 	"weir/qemu/lab"
 	"weir/qemu/topology"
 	"weir/services/version"
@@ -23,6 +26,8 @@ const usage = `usage: weir-lab COMMAND
   load SERVER PERCENT
            keep a server's CPU at a share of its quota until interrupted
   run      start it, send real client traffic, print who carried what, remove it
+  chaos    start it, disturb it in every way while connections are held open through
+           it, print what they noticed, remove it; -duration, -seed
   version
 
 LB_NODES (default 3) and SERVERS (default 4) set its size. Needs root.
@@ -35,6 +40,8 @@ func main() {
 func run(args []string) int {
 	flags := flag.NewFlagSet("weir-lab", flag.ContinueOnError)
 	plain := flags.Bool("plain", false, "up: leave our own programs out, to look at router, links and servers")
+	duration := flags.Duration("duration", 5*time.Minute, "chaos: how long events begin")
+	seed := flags.Uint64("seed", uint64(time.Now().UnixNano()), "chaos: decides the order of events")
 	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -49,14 +56,21 @@ func run(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := do(ctx, flags.Args(), *plain); err != nil {
+	if err := do(ctx, flags.Args(), options{*plain, *duration, *seed}); err != nil {
 		fmt.Fprintf(os.Stderr, "weir-lab: %v\n", err)
 		return 1
 	}
 	return 0
 }
 
-func do(ctx context.Context, args []string, plain bool) error {
+// options are the flags of single commands.
+type options struct {
+	plain    bool
+	duration time.Duration
+	seed     uint64
+}
+
+func do(ctx context.Context, args []string, o options) error {
 	top, err := topology.FromEnv()
 	if err != nil {
 		return err
@@ -66,7 +80,7 @@ func do(ctx context.Context, args []string, plain bool) error {
 		return err
 	}
 	l := lab.New(top, build)
-	l.Plain = plain
+	l.Plain = o.plain
 	l.Progress = func(line string) { fmt.Fprintln(os.Stderr, line) }
 	switch args[0] {
 	case "up":
@@ -77,10 +91,21 @@ func do(ctx context.Context, args []string, plain bool) error {
 		return l.Status(os.Stdout)
 	case "run":
 		return l.Run(ctx, os.Stdout)
+	case "chaos":
+		return disturb(ctx, l, o)
 	case "load":
 		return load(ctx, top, args[1:])
 	}
-	return fmt.Errorf("unknown command %q: use up, down, status, load or run", args[0])
+	return fmt.Errorf("unknown command %q: use up, down, status, load, run or chaos", args[0])
+}
+
+func disturb(ctx context.Context, l *lab.Lab, o options) (err error) {
+	fmt.Fprintf(os.Stderr, "replay with SEED=%d\n", o.seed)
+	if err := l.Up(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Down()) }()
+	return chaos.Run(ctx, l, os.Stdout, o.duration, o.seed)
 }
 
 func load(ctx context.Context, top *topology.Topology, args []string) error {

@@ -1,0 +1,113 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"weir/qemu/netns"
+	"weir/qemu/topology"
+)
+
+// AddNode wires one more LB node, puts it into the cluster and starts its
+// programs. It returns before the node has joined.
+func (l *Lab) AddNode() (topology.Node, error) {
+	next, err := topology.New(len(l.Top.Nodes)+1, len(l.Top.Servers))
+	if err != nil {
+		return topology.Node{}, err
+	}
+	n := next.Nodes[len(next.Nodes)-1]
+	l.Top.Nodes = next.Nodes
+	if err := l.raiseHugepages(); err != nil {
+		return n, err
+	}
+	if err := wireNode(n, l.Top.RouterNorth); err != nil {
+		return n, err
+	}
+	if err := l.prepareNode(n); err != nil {
+		return n, err
+	}
+	if err := l.writeCluster(); err != nil {
+		return n, err
+	}
+	return n, l.Restart(n.ID)
+}
+
+// RemoveNode ends the last node's programs and removes the node from cluster
+// and lab. Drain it first, or it counts as dead.
+func (l *Lab) RemoveNode() error {
+	last := len(l.Top.Nodes) - 1
+	n := l.Top.Nodes[last]
+	l.Top.Nodes = l.Top.Nodes[:last]
+	return errors.Join(l.writeCluster(), l.removeMachine(n.ID, n.Namespace), l.writeJSON())
+}
+
+// AddServer wires one more server, puts it into the cluster and starts nginx
+// and the module. It returns when nginx answers, before the server has offers.
+func (l *Lab) AddServer() (topology.Server, error) {
+	next, err := topology.New(len(l.Top.Nodes), len(l.Top.Servers)+1)
+	if err != nil {
+		return topology.Server{}, err
+	}
+	s := next.Servers[len(next.Servers)-1]
+	l.Top.Servers = next.Servers
+	if err := wireServer(s); err != nil {
+		return s, err
+	}
+	if err := l.prepareServer(s); err != nil {
+		return s, err
+	}
+	nginx, err := l.startServer(s)
+	if err != nil {
+		return s, err
+	}
+	for {
+		if _, err := Fetch(s.Namespace, netip.AddrPortFrom(s.Address.Addr(), 80), "/", time.Second); err == nil {
+			break
+		}
+		if err := nginx.alive(); err != nil {
+			return s, err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := l.writeCluster(); err != nil {
+		return s, err
+	}
+	return s, l.Restart(s.ID)
+}
+
+// RemoveServer removes the last server, and with it its connections.
+func (l *Lab) RemoveServer() error {
+	last := len(l.Top.Servers) - 1
+	s := l.Top.Servers[last]
+	l.Top.Servers = l.Top.Servers[:last]
+	if err := errors.Join(l.writeCluster(), l.removeMachine(s.ID, s.Namespace), l.writeJSON()); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(PinsDir, s.ID)); err != nil {
+		return fmt.Errorf("remove pinned maps of %s: %w", s.ID, err)
+	}
+	return cgroupOf(s).remove()
+}
+
+// removeMachine ends what runs in a machine and removes its namespace.
+func (l *Lab) removeMachine(id, namespace string) error {
+	files, err := filepath.Glob(filepath.Join(l.machineDir(id), "*.pid"))
+	if err != nil {
+		return err
+	}
+	var pids []int
+	for _, file := range files {
+		if pid := readPid(file); pid != 0 {
+			pids = append(pids, pid)
+		}
+	}
+	errs := []error{stopAll(pids, 3*time.Second)}
+	for _, file := range files {
+		errs = append(errs, removeIfThere(file))
+	}
+	return errors.Join(append(errs, netns.Delete(namespace))...)
+}
