@@ -44,15 +44,17 @@ type NodeRecord struct {
 
 // ServerRecord is a server in gossip (S-55).
 //
-//	 0 number (2)  2 zero (2)
+//	 0 number (2)  2 bit 0: healthy, bit 1: alive, in the sender's view (1)  3 zero (1)
 //	 4 boot id of its module; 0: not known (8)
 //	12 heartbeats: L7 pings that succeeded (8)
 //	20 signs of life of any kind (8)
 type ServerRecord struct {
-	Number uint16
-	Boot   uint64
-	Beats  uint64
-	Life   uint64
+	Number  uint16
+	Healthy bool
+	Alive   bool
+	Boot    uint64
+	Beats   uint64
+	Life    uint64
 }
 
 // DeathFinal in Death.Beats says that the boot id is of the past: the node was
@@ -74,8 +76,8 @@ type Death struct {
 
 // Ask asks for a second opinion on a node that does not answer.
 //
-//	 0 number (2)  2 ms since the first check that failed was sent (2)
-//	 4 boot id of its dataplane (8)
+//	0 number (2)  2 ms since the first check that failed was sent (2)
+//	4 boot id of its dataplane (8)
 type Ask struct {
 	Number uint16
 	Since  uint16
@@ -84,8 +86,8 @@ type Ask struct {
 
 // Opinion answers an Ask.
 //
-//	 0 number (2)  2 bit 0: it answered us in that time (1)  3 zero (1)
-//	 4 boot id of its dataplane (8)
+//	0 number (2)  2 bit 0: it answered us in that time (1)  3 zero (1)
+//	4 boot id of its dataplane (8)
 type Opinion struct {
 	Number uint16
 	Alive  bool
@@ -258,7 +260,13 @@ func PutGossip(d []byte, g *Gossip) int {
 	for i := range g.Servers {
 		r, at := &g.Servers[i], e[i*serverSize:]
 		b.PutUint16(at, r.Number)
-		b.PutUint16(at[2:], 0)
+		at[2], at[3] = 0, 0
+		if r.Healthy {
+			at[2] |= 1
+		}
+		if r.Alive {
+			at[2] |= 2
+		}
 		b.PutUint64(at[4:], r.Boot)
 		b.PutUint64(at[12:], r.Beats)
 		b.PutUint64(at[20:], r.Life)
@@ -309,6 +317,6 @@ func (g *Gossip) entry(kind uint8, e []byte) {
 		g.Nodes = append(g.Nodes, NodeRecord{Number: number, Flags: e[2], Boot: b.Uint64(e[4:]), Noded: b.Uint64(e[12:]),
 			Version: b.Uint64(e[20:]), Synced: b.Uint32(e[28:]), Beats: b.Uint64(e[32:])})
 	case sectionServers:
-		g.Servers = append(g.Servers, ServerRecord{number, b.Uint64(e[4:]), b.Uint64(e[12:]), b.Uint64(e[20:])})
+		g.Servers = append(g.Servers, ServerRecord{number, e[2]&1 != 0, e[2]&2 != 0, b.Uint64(e[4:]), b.Uint64(e[12:]), b.Uint64(e[20:])})
 	}
 }

@@ -1,0 +1,70 @@
+package membership
+
+import (
+	"time"
+
+	"weir/dataplane/wire"
+)
+
+const (
+	// aloneAfter is how many intervals a node looks for others before it
+	// believes that there are none.
+	aloneAfter = 20
+	// learnFor is how many intervals it waits for an answer of those it met.
+	learnFor = 50
+)
+
+// learning is how a node that has just started gets to know what the others
+// know, before it draws conclusions from not knowing anybody.
+type learning struct {
+	done  bool
+	since time.Duration
+
+	// the answer that is being received
+	from  uint16
+	round uint32
+	got   [4]uint64 // parts, a bit each
+	parts int
+}
+
+// part notes a part of an answer.
+func (l *learning) part(from uint16, g *wire.Gossip, now time.Duration) {
+	if l.done || g.Parts == 0 || g.Part >= g.Parts {
+		return
+	}
+	if from != l.from || g.Round != l.round {
+		l.from, l.round, l.got, l.parts = from, g.Round, [4]uint64{}, 0
+	}
+	if bit := uint64(1) << (g.Part % 64); l.got[g.Part/64]&bit == 0 {
+		l.got[g.Part/64] |= bit
+		l.parts++
+	}
+	l.done = l.parts == int(g.Parts)
+}
+
+// pull asks two nodes that have proved who they are for all they know, until one
+// has answered in full.
+func (c *Core) pull() {
+	l := &c.learn
+	if l.done || c.own.record.Boot == 0 {
+		// Without a dataplane no ping is answered.
+		l.since = c.now
+		return
+	}
+	c.urgent.Reset()
+	c.urgent.Pull = true
+	met := 0
+	first := c.pick(func(p *peer) bool { return p.noded != 0 })
+	second := c.pick(func(p *peer) bool { return p.noded != 0 && p != first })
+	for _, p := range [...]*peer{first, second} {
+		if p != nil {
+			c.send(p, &c.urgent)
+			met++
+		}
+	}
+	age := c.now - l.since
+	if len(c.peers) == 0 || met == 0 && age >= aloneAfter*c.cfg.Interval || age >= learnFor*c.cfg.Interval {
+		l.done = true
+		c.changed()
+	}
+}
