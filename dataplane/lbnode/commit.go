@@ -31,7 +31,26 @@ func (w *Worker) onAccept(m *wire.Tracker) {
 	}
 	m.Ingress = h.ingress
 	w.removeHalfOpen(i)
-	w.confirm(m, w.commit(m, hash, leads))
+	e := w.commit(m, hash, leads)
+	if e.Flags&flagsOwed != 0 {
+		e.Flags |= flagUncommitted
+	}
+	w.confirm(m, e)
+}
+
+// withheld reports whether no packet may reach the server of a mapping yet: a
+// packet would let its bytes flow, and only this tracker holds the mapping
+// (S-18). It asks the other one again.
+func (w *Worker) withheld(e *flow.Entry) bool {
+	w.settle(e)
+	if e.Flags&flagsOwed == 0 {
+		e.Flags &^= flagUncommitted
+	}
+	if e.Flags&flagUncommitted == 0 {
+		return false
+	}
+	w.payDebts(e)
+	return true
 }
 
 // confirm carries a commit on: to the primary, or, from a lone one, straight
@@ -156,6 +175,7 @@ func (w *Worker) onMapped(m *wire.Tracker) {
 func (w *Worker) onMappedAck(m *wire.Tracker) {
 	if e := w.trackedEntry(&m.Key, w.hash(&m.Key)); e != nil && sameIncarnation(e, m) && e.Server == m.Server {
 		w.paid(e, m.Sender)
+		e.Flags &^= flagUncommitted
 	}
 	m.Type = wire.MsgCommit
 	w.toServer(m.Server, m)

@@ -140,7 +140,9 @@ func (w *Worker) onQuery(m *wire.Tracker) {
 		}
 	}
 	if e != nil && (e.ClientISN == m.Seq-1 || e.ServerISN == m.Ack-1 || !w.provesCookie(m)) {
-		w.answerMapping(m, e)
+		if !w.withheld(e) {
+			w.answerMapping(m, e)
+		}
 		return
 	}
 	if o, ok := w.cookieOf(m); ok {
