@@ -15,6 +15,7 @@ import (
 // scripted here. Frames are delivered in the order they were sent, each unless
 // the test's filter says otherwise.
 type cluster struct {
+	dead    map[uint16]bool
 	t       *testing.T
 	now     int64
 	nodes   []*testNode
@@ -183,7 +184,9 @@ func (c *cluster) deliver(f frame) {
 	}
 	for _, n := range c.nodes {
 		if n.cfg.Nodes[n.number].MAC == mac {
-			n.burst(f.buf)
+			if !c.dead[n.number] {
+				n.burst(f.buf)
+			}
 			return
 		}
 	}
@@ -213,6 +216,9 @@ func (c *cluster) advance(ms int) {
 	for range ms {
 		c.now += 1e6
 		for _, n := range c.nodes {
+			if c.dead[n.number] {
+				continue
+			}
 			n.w.Tick(c.now)
 			n.slow.Tick(c.now)
 		}
