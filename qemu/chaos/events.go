@@ -29,10 +29,10 @@ func killNode(r *run) error {
 
 // goneAndBack takes a node away and brings it back.
 func (r *run) goneAndBack(n topology.Node, how string, away func() error, howBack string, back func() error) error {
-	if err := r.step(how, away, r.withdrawn(n), r.whole(n.ID)); err != nil {
+	if err := r.Step(how, away, r.Withdrawn(n), r.Whole(n.ID)); err != nil {
 		return err
 	}
-	return r.step(howBack, back, r.whole())
+	return r.Step(howBack, back, r.Whole())
 }
 
 // killBackAgain kills another node 3 s after the first returned.
@@ -42,7 +42,7 @@ func killBackAgain(r *run) error {
 	for a.ID == b.ID {
 		b = r.node()
 	}
-	if err := r.step("kill -9 "+a.ID, func() error { return r.lab.Kill(a.ID) }, r.withdrawn(a), r.whole(a.ID)); err != nil {
+	if err := r.Step("kill -9 "+a.ID, func() error { return r.lab.Kill(a.ID) }, r.Withdrawn(a), r.Whole(a.ID)); err != nil {
 		return err
 	}
 	if err := r.lab.Restart(a.ID); err != nil {
@@ -50,7 +50,7 @@ func killBackAgain(r *run) error {
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, settles)
 	defer cancel()
-	if _, err := r.whole().wait(ctx); err != nil {
+	if _, err := r.Whole().wait(ctx); err != nil {
 		r.failed = append(r.failed, fmt.Errorf("%s returns: %w", a.ID, err))
 	}
 	<-time.After(pause)
@@ -84,7 +84,7 @@ func partition(r *run) error {
 // upgrade in place would.
 func restartNode(r *run) error {
 	n := r.node()
-	return r.step("restart of "+n.ID, func() error { return r.restart(n, dataplane, noded) }, r.whole())
+	return r.Step("restart of "+n.ID, func() error { return r.restart(n, dataplane, noded) }, r.Whole())
 }
 
 func (r *run) restart(n topology.Node, names ...string) error {
@@ -98,17 +98,17 @@ func (r *run) restart(n topology.Node, names ...string) error {
 
 func killControlPlane(r *run) error {
 	n := r.node()
-	return r.step("kill -9 and start of noded of "+n.ID, func() error {
+	return r.Step("kill -9 and start of noded of "+n.ID, func() error {
 		if err := r.lab.Stop(n.ID, noded, syscall.SIGKILL); err != nil {
 			return err
 		}
 		return r.lab.Restart(n.ID)
-	}, r.whole())
+	}, r.Whole())
 }
 
 // restartAll loses the state of all nodes: the modules bring it back.
 func restartAll(r *run) error {
-	return r.step("kill -9 and start of all nodes", func() error {
+	return r.Step("kill -9 and start of all nodes", func() error {
 		var ids []string
 		for _, n := range r.lab.Top.Nodes {
 			ids = append(ids, n.ID)
@@ -117,22 +117,22 @@ func restartAll(r *run) error {
 			return err
 		}
 		return r.lab.Restart(ids...)
-	}, r.whole())
+	}, r.Whole())
 }
 
 func drainNode(r *run) error {
 	n := r.node()
-	if err := r.step("drain of "+n.ID, func() error { return r.lab.Weirctl("node", "drain", n.ID) }, r.unannounced(n), r.whole(n.ID)); err != nil {
+	if err := r.Step("drain of "+n.ID, func() error { return r.lab.Weirctl("node", "drain", n.ID) }, r.Unannounced(n), r.Whole(n.ID)); err != nil {
 		return err
 	}
-	return r.step("undrain of "+n.ID, func() error { return r.lab.Weirctl("node", "undrain", n.ID) }, r.whole())
+	return r.Step("undrain of "+n.ID, func() error { return r.lab.Weirctl("node", "undrain", n.ID) }, r.Whole())
 }
 
 func addNode(r *run) error {
-	if err := r.step("a node is added", func() error {
+	if err := r.Step("a node is added", func() error {
 		_, err := r.lab.AddNode()
 		return err
-	}, r.whole()); err != nil {
+	}, r.Whole()); err != nil {
 		return err
 	}
 	return r.removeNode()
@@ -141,15 +141,15 @@ func addNode(r *run) error {
 // removeNode drains the last node and removes it.
 func (r *run) removeNode() error {
 	n := r.lab.Top.Nodes[len(r.lab.Top.Nodes)-1]
-	if err := r.step("drain of "+n.ID, func() error { return r.lab.Weirctl("node", "drain", n.ID) }, r.unannounced(n), r.whole(n.ID)); err != nil {
+	if err := r.Step("drain of "+n.ID, func() error { return r.lab.Weirctl("node", "drain", n.ID) }, r.Unannounced(n), r.Whole(n.ID)); err != nil {
 		return err
 	}
-	return r.step(n.ID+" is removed", r.lab.RemoveNode, r.whole())
+	return r.Step(n.ID+" is removed", r.lab.RemoveNode, r.Whole())
 }
 
 func killModule(r *run) error {
 	s := r.server()
-	return r.step("kill -9 and start of lbmodule of "+s.ID, func() error {
+	return r.Step("kill -9 and start of lbmodule of "+s.ID, func() error {
 		if err := r.lab.Kill(s.ID); err != nil {
 			return err
 		}
@@ -159,14 +159,14 @@ func killModule(r *run) error {
 
 func drainServer(r *run) error {
 	s := r.server()
-	if err := r.step("drain of "+s.ID, func() error { return r.lab.Weirctl("server", "drain", s.ID) }); err != nil {
+	if err := r.Step("drain of "+s.ID, func() error { return r.lab.Weirctl("server", "drain", s.ID) }); err != nil {
 		return err
 	}
-	return r.step("undrain of "+s.ID, func() error { return r.lab.Weirctl("server", "undrain", s.ID) })
+	return r.Step("undrain of "+s.ID, func() error { return r.lab.Weirctl("server", "undrain", s.ID) })
 }
 
 func addServer(r *run) error {
-	if err := r.step("a server is added", r.serverIn); err != nil {
+	if err := r.Step("a server is added", r.serverIn); err != nil {
 		return err
 	}
 	return r.removeServer()
@@ -178,17 +178,17 @@ func (r *run) serverIn() error {
 	if err != nil {
 		return err
 	}
-	return r.soak.Listen(s.Namespace, r.port)
+	return r.Serve(s)
 }
 
 // removeServer drains the last server, which has none of the connections that
 // are held, and removes it once the new ones have gone too.
 func (r *run) removeServer() error {
 	s := r.lab.Top.Servers[len(r.lab.Top.Servers)-1]
-	if err := r.step("drain of "+s.ID, func() error { return r.lab.Weirctl("server", "drain", s.ID) }); err != nil {
+	if err := r.Step("drain of "+s.ID, func() error { return r.lab.Weirctl("server", "drain", s.ID) }); err != nil {
 		return err
 	}
-	return r.step(s.ID+" is removed", r.lab.RemoveServer)
+	return r.Step(s.ID+" is removed", r.lab.RemoveServer)
 }
 
 // killWhileServersChange kills a node at the moment at which a server joins

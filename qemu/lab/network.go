@@ -22,10 +22,14 @@ var (
 		"net/ipv6/conf/default/accept_ra":  "0",
 	}
 	ofRouter = map[string]string{
-		"net/ipv4/ip_forward":                "1",
-		"net/ipv6/conf/all/forwarding":       "1",
-		"net/ipv4/fib_multipath_hash_policy": "1", // ECMP on ports
-		"net/ipv6/fib_multipath_hash_policy": "1",
+		"net/ipv4/ip_forward":          "1",
+		"net/ipv6/conf/all/forwarding": "1",
+		// A node's pings to another one go through the router (S-51): that is no
+		// detour to be told about.
+		"net/ipv4/conf/all/send_redirects":     "0",
+		"net/ipv4/conf/default/send_redirects": "0",
+		"net/ipv4/fib_multipath_hash_policy":   "1", // ECMP on ports
+		"net/ipv6/fib_multipath_hash_policy":   "1",
 	}
 	ofFabric = map[string]string{
 		"net/ipv6/conf/all/disable_ipv6":     "1",

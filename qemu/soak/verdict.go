@@ -75,11 +75,15 @@ type Window struct {
 	Median  time.Duration // of the connections' longest stalls
 	Longest time.Duration
 	Worst   string // which connection had the longest
+	Noticed int    // connections with a stall that somebody notices
 	Lost    int    // connections since the start
 
 	Fresh       time.Duration // the slowest new connection
 	FreshFailed int
 }
+
+// noticeable is a stall that is no mere delay.
+const noticeable = 100 * time.Millisecond
 
 // Window takes what happened since the last call.
 func (s *Soak) Window() Window {
@@ -92,6 +96,9 @@ func (s *Soak) Window() Window {
 		}
 		stall := max(c.up.take(now), c.down.take(now))
 		stalls = append(stalls, stall)
+		if stall > noticeable {
+			w.Noticed++
+		}
 		if stall > w.Longest {
 			w.Longest = stall
 			w.Worst = fmt.Sprintf("%s at %s", c.kind.name, c.server)

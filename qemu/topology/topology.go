@@ -62,6 +62,8 @@ type Endpoint struct {
 	Address  netip.Addr
 	Address6 netip.Addr
 	Port     uint16
+
+	WhenAllUnhealthy string // what becomes of its connections (S-58)
 }
 
 // Link is a machine's end of a LAN with both families.
@@ -116,8 +118,8 @@ func New(nodes, servers int) (*Topology, error) {
 	}
 	vip, vip6 := netip.MustParseAddr("203.0.113.10"), netip.MustParseAddr("2001:db8:100::10")
 	t.VIPs = []Endpoint{
-		{Name: "web", Address: vip, Address6: vip6, Port: 80},
-		{Name: "test", Address: vip, Address6: vip6, Port: 7000},
+		{Name: "web", Address: vip, Address6: vip6, Port: 80, WhenAllUnhealthy: "reset"},
+		{Name: "test", Address: vip, Address6: vip6, Port: 7000, WhenAllUnhealthy: "try_all"},
 	}
 	return t, nil
 }
