@@ -6,7 +6,24 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"weir/services/config"
 )
+
+// sources are the addresses of the BGP sessions that a node may come to hold.
+func sources(c *config.Cluster, nodeID string) []netip.Addr {
+	m := c.Member(nodeID)
+	if len(c.Routers) == 0 || !m.Has(config.RoleIngress) {
+		return nil
+	}
+	out := []netip.Addr{m.North}
+	for _, a := range []netip.Addr{m.Slots.Left, m.Slots.Right} {
+		if a.IsValid() {
+			out = append(out, a)
+		}
+	}
+	return out
+}
 
 // checkSources makes sure that the addresses of the BGP sessions are on the
 // exception interface. noded does not add them: who made the interface owns

@@ -26,7 +26,7 @@ func (a *adminServer) Status(ctx context.Context, _ *api.NodeStatusRequest) (*ap
 	c, desired, rejected := n.current()
 	s := &api.NodeStatus{
 		Id: n.file.Node, Cluster: c.Identity.Name, Version: version.Version,
-		UptimeSeconds: time.Since(n.started).Seconds(), Generation: desired.Generation,
+		UptimeSeconds: time.Since(n.started).Seconds(), Generation: desired.GetGeneration(),
 		Nodes: n.nodeViews(c), Servers: serverViews(c), Bgp: n.sessions(),
 	}
 	if rejected != nil {
@@ -64,7 +64,7 @@ func (n *node) current() (*config.Cluster, *api.DesiredState, error) {
 	return n.cluster, n.desired, n.rejected
 }
 
-func health(ok bool) string {
+func healthWord(ok bool) string {
 	if ok {
 		return api.HealthHealthy
 	}
@@ -76,7 +76,7 @@ func (n *node) nodeViews(c *config.Cluster) []*api.NodeView {
 	var out []*api.NodeView
 	for i := range c.Nodes {
 		m := &c.Nodes[i]
-		out = append(out, &api.NodeView{Id: m.ID, Number: uint32(m.Number), Health: health(m.Healthy),
+		out = append(out, &api.NodeView{Id: m.ID, Number: uint32(m.Number), Health: healthWord(m.Healthy),
 			North: m.North.String(), South: m.South.String(), RingShare: shares[m.Number]})
 	}
 	return out
@@ -85,7 +85,7 @@ func (n *node) nodeViews(c *config.Cluster) []*api.NodeView {
 func serverViews(c *config.Cluster) []*api.ServerView {
 	var out []*api.ServerView
 	for _, s := range c.Servers {
-		out = append(out, &api.ServerView{Id: s.ID, Number: uint32(s.Number), Health: health(s.Healthy), Address: s.Address.String(), Weight: uint32(s.Weight)})
+		out = append(out, &api.ServerView{Id: s.ID, Number: uint32(s.Number), Health: healthWord(s.Healthy), Address: s.Address.String(), Weight: uint32(s.Weight)})
 	}
 	return out
 }

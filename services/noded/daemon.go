@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,6 +23,8 @@ import (
 	"weir/services/api"
 	"weir/services/config"
 	"weir/services/noded/bgp"
+	"weir/services/noded/health"
+	"weir/services/noded/membership"
 	"weir/services/program"
 )
 
@@ -31,14 +36,23 @@ type node struct {
 	log     *slog.Logger
 	file    *config.Node
 	started time.Time
+	boot    uint64 // of this program
 	link    *link
 	bgp     *bgp.Manager
+	loop    *health.Loop
 	shares  shares
+
+	changed chan struct{} // the view
+	acting  sync.Mutex    // one act at a time
+	flush   atomic.Bool   // the next beat makes the dataplane forget all flows
+	speaks  atomic.Bool   // the sessions in force are those of a node that speaks
 
 	mu       sync.Mutex
 	cluster  *config.Cluster // in force
-	desired  *api.DesiredState
-	rejected error // why the cluster file as it is now is not in force
+	view     membership.View
+	resumed  uint64            // life of the dataplane that goes on as it was until the others are known
+	desired  *api.DesiredState // nil: no dataplane was seen yet
+	rejected error             // why the cluster file as it is now is not in force
 }
 
 // run is the program from reading its files to its last goodbye. Whatever it
@@ -54,7 +68,7 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 		return program.ConfigError(err)
 	}
 	seen += fileStamp(cluster.KeyFile)
-	n := &node{log: log, file: file, started: time.Now(), bgp: bgp.NewManager(log)}
+	n := &node{log: log, file: file, started: time.Now(), boot: randomBoot(), bgp: bgp.NewManager(log), changed: make(chan struct{}, 1)}
 	if cluster.Member(file.Node) == nil {
 		_, err := config.LBNode(cluster, file.Node, nil)
 		return fmt.Errorf("%s: %w", path, program.ConfigError(err))
@@ -80,8 +94,19 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	n.link = newLink(log, file.DataplaneSocket())
 	defer n.link.close()
 	defer n.bgp.Close()
-	if err := n.take(cluster); err != nil {
+	if err := n.check(cluster); err != nil {
 		return err
+	}
+	n.cluster = cluster
+	n.loop, err = health.New(cluster, health.Options{Log: log, Node: file.Node, Noded: n.boot, Exception: file.Dataplane.North.Exception,
+		View: n.seen, Flush: func() { n.flush.Store(true) }})
+	if err != nil {
+		return err
+	}
+	defer n.loop.Close()
+	if boot, flags := n.resume(ctx); boot != 0 {
+		n.resumed = boot
+		n.loop.Resume(boot, flags)
 	}
 
 	failed := make(chan error, 2)
@@ -99,6 +124,9 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	defer work.Wait()
 	defer cancel()
 	work.Go(func() { n.link.run(background) })
+	work.Go(func() { n.loop.Run(background) })
+	work.Go(func() { n.beat(background) })
+	work.Go(func() { n.follow(background) })
 	work.Go(func() { n.watch(background, seen) })
 
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
@@ -115,31 +143,34 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	}
 }
 
-// take puts a cluster configuration in force, or changes nothing.
-func (n *node) take(c *config.Cluster) error {
-	lb, err := config.LBNode(c, n.file.Node, nil)
-	if err != nil {
+// check refuses a cluster configuration that this node cannot have.
+func (n *node) check(c *config.Cluster) error {
+	if _, err := config.LBNode(c, n.file.Node, nil); err != nil {
 		return program.ConfigError(err)
 	}
-	plan := bgp.Plan(c, nil, n.file.Node, false)
-	if err := checkSources(n.file.BGP.Interface, plan.Sources()); err != nil {
+	return checkSources(n.file.BGP.Interface, sources(c, n.file.Node))
+}
+
+// take puts a cluster configuration in force, or changes nothing.
+func (n *node) take(c *config.Cluster) error {
+	if err := n.check(c); err != nil {
 		return err
 	}
-	var routers []netip.Addr
-	for _, r := range c.Routers {
-		routers = append(routers, r.Address)
-	}
-	desired := api.NewDesiredState(&lb, routers, true)
 	for _, w := range c.Warnings {
 		n.log.Warn(w)
 	}
-	// The dataplane first: it must know an address before routers send packets for it.
-	n.link.want(desired)
-	n.bgp.Apply(plan)
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.cluster, n.desired, n.rejected = c, desired, nil
-	return nil
+	n.cluster, n.rejected = c, nil
+	n.mu.Unlock()
+	n.loop.Configure(c)
+	return n.act()
+}
+
+// randomBoot names one life of this program.
+func randomBoot() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return binary.BigEndian.Uint64(b[:]) | 1
 }
 
 // watch reloads the cluster file when it is no longer as it was seen, and on SIGHUP.
@@ -201,7 +232,7 @@ func (n *node) reload() {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.log.Info("cluster file is in force", "generation", n.desired.Generation)
+	n.log.Info("cluster file is in force", "generation", n.desired.GetGeneration())
 }
 
 // metricsAddress is where metrics are served.

@@ -24,8 +24,10 @@ const callTimeout = 2 * time.Second
 const retryApply = time.Second
 
 // link is the way to the dataplane of this node. A Unix connection ends with
-// the process at its other end, so every new connection may be a new dataplane
-// that knows nothing: it gets the whole desired state. Applying is idempotent.
+// the process at its other end, so behind every new connection may be a new
+// dataplane that knows nothing. A state is of one life of the dataplane: one
+// that has begun anew has no flows, and waits for the state that says so.
+// Applying is idempotent.
 type link struct {
 	log    *slog.Logger
 	socket string
@@ -35,7 +37,8 @@ type link struct {
 
 	mu    sync.Mutex
 	state *api.DesiredState
-	err   error // of the last attempt; nil: the state is in force
+	boot  uint64 // of the dataplane, from its last beat; 0: not known
+	err   error  // of the last attempt; nil: the state is in force
 }
 
 func newLink(log *slog.Logger, socket string) *link {
@@ -56,6 +59,11 @@ func (l *link) want(s *api.DesiredState) {
 	l.mu.Lock()
 	l.state = s
 	l.mu.Unlock()
+	l.look()
+}
+
+// look makes run see whether there is something to apply.
+func (l *link) look() {
 	select {
 	case l.wanted <- struct{}{}:
 	default: // the flag is already up
@@ -89,6 +97,7 @@ func (l *link) run(ctx context.Context) {
 func (l *link) lost(s connectivity.State) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.boot = 0
 	if s == connectivity.TransientFailure {
 		if l.err == nil {
 			l.log.Warn("the dataplane is gone", "socket", l.socket)
@@ -100,10 +109,11 @@ func (l *link) lost(s connectivity.State) {
 func (l *link) apply(ctx context.Context) error {
 	l.mu.Lock()
 	state := l.state
-	l.mu.Unlock()
-	if state == nil {
+	if state == nil || ownBoot(state) != l.boot {
+		l.mu.Unlock()
 		return nil
 	}
+	l.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	a, err := l.client.Apply(ctx, state)
@@ -125,6 +135,34 @@ func (l *link) apply(ctx context.Context) error {
 	}
 	l.err = err
 	return err
+}
+
+// ownBoot is the life of the dataplane that a state is for.
+func ownBoot(s *api.DesiredState) uint64 {
+	for _, n := range s.Nodes {
+		if n.Number == s.Self {
+			return n.Boot
+		}
+	}
+	return 0
+}
+
+// beat tells the dataplane that its control plane is alive.
+func (l *link) beat(ctx context.Context, r *api.BeatRequest) (*api.BeatReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
+	defer cancel()
+	reply, err := l.client.Beat(ctx, r)
+	if err != nil {
+		return nil, l.plain(err)
+	}
+	l.mu.Lock()
+	fresh := reply.BootId != l.boot
+	l.boot = reply.BootId
+	l.mu.Unlock()
+	if fresh {
+		l.look()
+	}
+	return reply, nil
 }
 
 // failure is why the desired state is not in force; nil: it is.

@@ -47,7 +47,7 @@ type endpointCheck struct {
 
 // client makes HTTP requests for checks. Each opens a connection of its own: one
 // that is kept open says nothing about whether a new one can be had.
-func client() *http.Client {
+func newClient() *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{DisableKeepAlives: true, Proxy: nil},
 		CheckRedirect: func(*http.Request, []*http.Request) error {

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+
+	"weir/services/api"
+	"weir/services/config"
+	"weir/services/noded/bgp"
+	"weir/services/noded/membership"
+)
+
+// seen takes a view of membership. It is called from membership's thread and
+// does not wait.
+func (n *node) seen(v membership.View) {
+	n.mu.Lock()
+	n.view = v
+	n.mu.Unlock()
+	select {
+	case n.changed <- struct{}{}:
+	default: // the flag is already up
+	}
+}
+
+// follow acts on every view, until ctx ends.
+func (n *node) follow(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.changed:
+		}
+		if err := n.act(); err != nil {
+			n.log.Error("act on a change of membership", "error", err)
+		}
+	}
+}
+
+// act brings dataplane and BGP sessions in line with the cluster file and the view.
+func (n *node) act() error {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	n.mu.Lock()
+	c, view, resumed := n.cluster, n.view, n.resumed
+	n.mu.Unlock()
+	v := forNode(&view)
+	self := v.Nodes[c.Member(n.file.Node).Number]
+	if self.Boot == 0 || !view.Learned && resumed == self.Boot {
+		return nil // no dataplane yet; or one that goes on as it was until the others are known
+	}
+	lb, err := config.LBNode(c, n.file.Node, v)
+	if err != nil {
+		return err
+	}
+	var routers []netip.Addr
+	for _, r := range c.Routers {
+		routers = append(routers, r.Address)
+	}
+	desired := api.NewDesiredState(&lb, routers, self.Announce)
+	speaks := speaking(&view, c.Member(n.file.Node).Number)
+	n.mu.Lock()
+	same := n.desired != nil && n.desired.Generation == desired.Generation
+	n.desired = desired
+	n.mu.Unlock()
+	// The dataplane first: it must know an address before routers send packets for it.
+	if !same {
+		n.link.want(desired)
+	}
+	n.bgp.Apply(bgp.Plan(c, v, n.file.Node, speaks))
+	n.speaks.Store(speaks)
+	return nil
+}
+
+// announcing reports whether the sessions for this node's neighbours are
+// established, as a node that speaks.
+func (n *node) announcing() bool { return n.speaks.Load() && n.bgp.Announcing() }
+
+// speaking reports whether a node opens sessions for its neighbours.
+func speaking(v *membership.View, number uint16) bool {
+	for i := range v.Nodes {
+		if v.Nodes[i].Number == number {
+			return v.Nodes[i].Speak
+		}
+	}
+	return false
+}
+
+// forNode is a view as configurations are made of. Of a node that does not know
+// the others yet nothing follows for them.
+func forNode(v *membership.View) *config.View {
+	out := &config.View{Nodes: map[uint16]config.NodeState{}, Servers: map[uint16]config.ServerState{}, Settled: v.Settled}
+	for _, m := range v.Nodes {
+		s := config.NodeState{Boot: m.Boot}
+		if v.Learned {
+			s.Track, s.Announce, s.Egress = m.Track, m.Announce, m.Egress
+		}
+		out.Nodes[m.Number] = s
+	}
+	for _, s := range v.Servers {
+		out.Servers[s.Number] = config.ServerState{Boot: s.Boot, Healthy: s.Healthy, Dead: s.Dead}
+	}
+	return out
+}
