@@ -170,6 +170,9 @@ func (a *Admission) defaults() {
 // Has reports whether the node has a role.
 func (m *Member) Has(role string) bool { return slices.Contains(m.Roles, role) }
 
+// Seed is the node's place on the ring.
+func (m *Member) Seed() uint64 { return placeSeed("node", m.ID) }
+
 // Member is the node with this id, or nil.
 func (c *Cluster) Member(id string) *Member {
 	if i := slices.IndexFunc(c.Nodes, func(m Member) bool { return m.ID == id }); i >= 0 {

@@ -50,7 +50,7 @@ func LBNode(c *Cluster, nodeID string, view *View) (lbnode.Config, error) {
 			Tracker: m.Healthy && state.Track && m.Has(RoleTracker),
 			Ingress: m.Healthy && m.Has(RoleIngress),
 			Egress:  m.Healthy && m.Has(RoleEgress),
-			Seed:    placeSeed("node", m.ID),
+			Seed:    m.Seed(),
 		}
 		if n.Tracker {
 			ring = append(ring, RingMember{n.Number, n.Boot})
