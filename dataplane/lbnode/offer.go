@@ -28,6 +28,9 @@ func (w *Worker) onChoice(m *wire.Tracker) {
 		}
 		*h = halfOpen{role: secondary, peer: m.Primary}
 	}
+	if first, _ := w.view.ring.Trackers(&m.Key); h.role == primary && first != w.cfg.Self {
+		h.role, h.stage = secondary, synSeen // it led under an older ring; who leads now chooses anew
+	}
 	switch {
 	case h.stage == synSeen || m.Offer > h.offer:
 		h.take(m)
