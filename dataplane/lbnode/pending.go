@@ -196,7 +196,7 @@ func (w *Worker) onUnknown(m *wire.Tracker) {
 		if p.query.TCPFlags&packet.RST != 0 {
 			why = DropUnknownReset
 		}
-		if p.vouched || w.cfg.Settled { // else its server may be about to publish it (S-58)
+		if w.cfg.Settled { // else its server may be about to publish it (S-58)
 			w.resetHeld(p)
 		}
 		w.giveUp(i, why)

@@ -292,3 +292,38 @@ func TestAnUnknownFlowIsNotResetWhileTheRingIsYoung(t *testing.T) {
 		t.Errorf("the client got %+v", c.client)
 	}
 }
+
+func TestAnIdleConnectionIsNotOfferedAnewAfterItsTrackersLostIt(t *testing.T) {
+	c := newCluster(t, 3, 3, func(cfg *Config) { cfg.Settled = false })
+	k := testKey(40000, false)
+	if !c.connect(k, 0, 0, "") { // established, and no byte sent
+		t.Fatal("not connected")
+	}
+	sa := c.lastSynAck()
+	o := packet.TCPOptions{WScale: packet.NoWScale, Timestamps: true, TSval: 1001, TSecr: tsvalOf(c, sa)}
+	c.advance(6000)
+	for _, n := range c.nodes {
+		n.forget()
+	}
+	offers := 0
+	for _, s := range c.servers {
+		offers += len(s.offers)
+	}
+	c.client = nil
+	c.fromClient(1, k, packet.TCPSpec{Seq: clientISN + 1, Ack: sa.Seq + 1, Flags: packet.ACK, Window: 502, Options: &o, Payload: []byte("late")})
+	c.advance(1500)
+	for _, s := range c.servers {
+		offers -= len(s.offers)
+	}
+	if offers != 0 || len(c.client) != 0 {
+		t.Errorf("%d more offers, the client got %v", -offers, c.client)
+	}
+	owner := c.owners(k)[0]
+	owner.publish(2, owner.publication(k, 0))
+	before := len(owner.data)
+	c.fromClient(1, k, packet.TCPSpec{Seq: clientISN + 1, Ack: sa.Seq + 1, Flags: packet.ACK, Window: 502, Options: &o, Payload: []byte("late")})
+	c.advance(50)
+	if len(owner.data) == before {
+		t.Error("the repeated packet does not arrive although the connection was published")
+	}
+}

@@ -222,6 +222,12 @@ func (w *Worker) onCookie(m *wire.Tracker, hash uint64, o options) {
 		w.count.add(DropStaleMessage, 1)
 		return
 	}
+	if !w.cfg.Settled && o.ts && int32(uint32(w.milliseconds())-m.TSecr) > freshCookie {
+		// Perhaps established long ago and idle since, its trackers gone: its
+		// server will publish it. A second one must not be found for it (S-18).
+		w.lacks(m)
+		return
+	}
 	w.count.add(CookieVerified, 1)
 	i, h := w.findHalfOpen(&m.Key, hash)
 	if h == nil {
