@@ -29,7 +29,7 @@ type Loop struct {
 	inbox   *inbox
 	core    *membership.Core
 	flush   func()
-	push    *pusher
+	push    *Pusher
 	checks  map[uint16]Verdict // the last one of every server that is checked here
 	client  *http.Client
 	ctx     context.Context // of checks of servers
@@ -86,7 +86,7 @@ func New(c *config.Cluster, o Options) (*Loop, error) {
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // never fails (crypto/rand)
 	random := rand.NewChaCha8(seed)
-	l.push = newPusher(me.Number, random)
+	l.push = NewPusher(me.Number, random)
 	l.take(c)
 	l.core = membership.New(l.settings(), rand.New(random), l)
 	return l, nil
@@ -138,7 +138,7 @@ func (l *Loop) take(c *config.Cluster) {
 		l.routers = append(l.routers, r.Address)
 	}
 	l.keys = c.Keys.Seals()
-	l.push.keys = l.keys
+	l.push.Keys = l.keys
 	l.learned = 0
 }
 

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -12,12 +13,12 @@ import (
 // pushAgain is the time between two pushes of a list that is not acknowledged.
 const pushAgain = 200 * time.Millisecond
 
-// pusher makes the lists of nodes for the servers that this node checks and
+// Pusher makes the lists of nodes for the servers that this node checks and
 // takes their acknowledgements (S-55). It does no I/O.
-type pusher struct {
+type Pusher struct {
 	self    uint16
-	keys    []wire.ControlKey
-	random  *rand.ChaCha8
+	Keys    []wire.ControlKey // the first one seals
+	random  rand.Source
 	seq     uint64
 	version uint32 // of list; 0: there is none yet
 	list    []wire.ListedNode
@@ -34,12 +35,13 @@ type pushed struct {
 	last      time.Duration // when it was sent
 }
 
-func newPusher(self uint16, random *rand.ChaCha8) *pusher {
-	return &pusher{self: self, random: random, servers: map[uint16]*pushed{}}
+// NewPusher makes a pusher for a node. Keys must be set before it is used.
+func NewPusher(self uint16, random rand.Source) *Pusher {
+	return &Pusher{self: self, random: random, servers: map[uint16]*pushed{}}
 }
 
-// set says what to push. A list that is another one than before goes out at once.
-func (p *pusher) set(list []wire.ListedNode) {
+// Set says what to push. A list that is another one than before goes out at once.
+func (p *Pusher) Set(list []wire.ListedNode) {
 	if p.version != 0 && slices.Equal(p.list, list) {
 		return
 	}
@@ -50,8 +52,8 @@ func (p *pusher) set(list []wire.ListedNode) {
 	}
 }
 
-// want has the list sent to a module that this node checks.
-func (p *pusher) want(server uint16, address netip.Addr) {
+// Want has the list sent to a module that this node checks.
+func (p *Pusher) Want(server uint16, address netip.Addr) {
 	s := p.servers[server]
 	if s == nil || s.address != address {
 		s = &pushed{address: address}
@@ -60,16 +62,17 @@ func (p *pusher) want(server uint16, address netip.Addr) {
 	s.wanted = true
 }
 
-// forget ends the pushes to a module that this node no longer checks.
-func (p *pusher) forget(server uint16) { delete(p.servers, server) }
+// Forget ends the pushes to a module that this node no longer checks.
+func (p *Pusher) Forget(server uint16) { delete(p.servers, server) }
 
-// due calls send with every datagram that is to be sent now.
-func (p *pusher) due(now time.Duration, send func(d []byte, to netip.AddrPort)) {
+// Due calls send with every datagram that is to be sent now.
+func (p *Pusher) Due(now time.Duration, send func(d []byte, to netip.AddrPort)) {
 	if p.version == 0 {
 		return
 	}
 	parts := max(1, (len(p.list)+wire.MaxListed-1)/wire.MaxListed)
-	for _, s := range p.servers {
+	for _, server := range slices.Sorted(maps.Keys(p.servers)) {
+		s := p.servers[server]
 		switch {
 		case s.wanted:
 			s.acked = make([]bool, parts)
@@ -86,21 +89,21 @@ func (p *pusher) due(now time.Duration, send func(d []byte, to netip.AddrPort)) 
 }
 
 // part is one datagram of a list.
-func (p *pusher) part(s *pushed, i, parts int) []byte {
+func (p *Pusher) part(s *pushed, i, parts int) []byte {
 	p.seq++
 	nodes := p.list[i*wire.MaxListed : min(len(p.list), (i+1)*wire.MaxListed)]
 	d := make([]byte, wire.PingSize+12*len(nodes))
 	n := wire.PutNodeList(d, &wire.NodeList{
-		Header: wire.Header{Type: wire.MsgNodeList, Role: wire.RoleNode, Sender: p.self, Seq: p.seq, KeyID: p.keys[0].ID},
+		Header: wire.Header{Type: wire.MsgNodeList, Role: wire.RoleNode, Sender: p.self, Seq: p.seq, KeyID: p.Keys[0].ID},
 		Nonce:  s.nonce, Challenge: s.challenge, Version: p.version, Part: uint8(i), Parts: uint8(parts), Nodes: nodes,
-	}, p.keys[0].Key)
+	}, p.Keys[0].Key)
 	return d[:n]
 }
 
-// answer takes an acknowledgement that has been verified. fresh says that it
+// Answer takes an acknowledgement that has been verified. fresh says that it
 // proves the module's boot id. A list that came with a stale nonce goes out
 // again at the next tick, with the one that the module has just given.
-func (p *pusher) answer(a *wire.NodeListAck) (fresh bool) {
+func (p *Pusher) Answer(a *wire.NodeListAck) (fresh bool) {
 	s := p.servers[a.Sender]
 	if s == nil || s.last == 0 || a.Challenge != s.challenge {
 		return false

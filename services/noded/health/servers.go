@@ -2,6 +2,7 @@ package health
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"weir/dataplane/wire"
@@ -52,7 +53,7 @@ func (l *Loop) judged(v Verdict) {
 // it is made of is complete only after the tick.
 func (l *Loop) PushNodes(server uint16) {
 	if t := l.servers[server]; t != nil {
-		l.push.want(server, t.address)
+		l.push.Want(server, t.address)
 	}
 }
 
@@ -62,24 +63,25 @@ func (l *Loop) pushLists(now time.Duration) {
 	if !v.Learned || v.Isolated {
 		return
 	}
-	l.push.set(l.list(&v))
+	l.push.Set(List(l.cluster, &v))
 	for _, s := range v.Servers {
 		if !s.Mine {
-			l.push.forget(s.Number)
+			l.push.Forget(s.Number)
 			delete(l.checks, s.Number)
 		}
 	}
-	l.push.due(now, func(d []byte, to netip.AddrPort) { send(l.sockets.south, d, to) })
+	l.push.Due(now, func(d []byte, to netip.AddrPort) { send(l.sockets.south, d, to) })
 }
 
-// list is what modules are told of the nodes.
-func (l *Loop) list(v *membership.View) []wire.ListedNode {
+// List is what modules are told of the nodes.
+func List(c *config.Cluster, v *membership.View) []wire.ListedNode {
 	var out []wire.ListedNode
 	for _, n := range v.Nodes {
-		m := l.nodes[n.Number]
-		if m == nil {
+		i := slices.IndexFunc(c.Nodes, func(m config.Member) bool { return m.Number == n.Number })
+		if i < 0 {
 			continue
 		}
+		m := &c.Nodes[i]
 		e := wire.ListedNode{Number: n.Number, Boot: n.Boot}
 		for _, f := range []struct {
 			bit uint8
@@ -111,7 +113,7 @@ func (l *Loop) listed(d []byte, h *wire.Header, from netip.AddrPort) {
 		l.count.Stranger++
 		return
 	}
-	if !l.push.answer(&a) {
+	if !l.push.Answer(&a) {
 		l.count.Stale++
 		return
 	}
