@@ -158,7 +158,7 @@ func (c *Core) rejoin() {
 	}
 	c.learn = learning{since: c.now}
 	c.isolation = isolation{}
-	c.own.newLife(0)
+	c.own.newLife(0, c.now)
 	c.publish()
 	c.changed()
 }

@@ -57,7 +57,7 @@ func (c *Core) Gossip(now time.Duration, h *wire.Header, d []byte) error {
 	if g.Pull {
 		var all wire.Gossip
 		c.everything(&all)
-		all.Answer = true
+		all.Answer = c.learn.done // who has just started has no answer yet, but knows something
 		c.send(from, &all)
 	}
 	return nil

@@ -7,8 +7,19 @@ import (
 	"weir/dataplane/wire"
 )
 
+// deafAfter is how many intervals the own dataplane may be silent before this
+// node judges nobody.
+const deafAfter = 2
+
 // judge counts the checks of the last interval that were not answered (S-57).
 func (c *Core) judge() {
+	if c.now-c.own.heard > deafAfter*c.cfg.Interval {
+		for _, p := range c.peers {
+			p.due = 0
+			c.acquit(p)
+		}
+		return
+	}
 	for _, p := range c.peers {
 		due := p.due
 		p.due = 0

@@ -11,7 +11,9 @@ const (
 	// believes that there are none.
 	aloneAfter = 20
 	// learnFor is how many intervals it waits for an answer of those it met.
-	learnFor = 50
+	// When all have just started nobody answers, but by then all have met all.
+	// A node that lives on from before has more to lose by haste: its ring.
+	learnFor, learnAgain = 5, 15
 )
 
 // learning is how a node that has just started gets to know what the others
@@ -62,8 +64,14 @@ func (c *Core) pull() {
 			met++
 		}
 	}
-	age := c.now - l.since
-	if len(c.peers) == 0 || met == 0 && age >= aloneAfter*c.cfg.Interval || age >= learnFor*c.cfg.Interval {
+	wait := time.Duration(learnFor)
+	switch {
+	case met == 0:
+		wait = aloneAfter
+	case c.own.record.Flags != 0:
+		wait = learnAgain
+	}
+	if len(c.peers) == 0 || c.now-l.since >= wait*c.cfg.Interval {
 		l.done = true
 		c.changed()
 	}

@@ -44,6 +44,7 @@ type peer struct {
 	deadBeats uint64
 	deadBy    uint16
 	died      time.Duration
+	revived   time.Duration      // when that was refuted
 	past      [remembered]uint64 // boot ids that it had before
 	pastNext  int
 	ended     time.Duration // when the last of them ended
@@ -114,6 +115,7 @@ func (c *Core) rise(p *peer) {
 	p.rose = c.now
 	if p.state != StateHealthy {
 		if p.dead {
+			p.revived = c.now
 			c.out.Event(Event{Kind: Refuted, Number: p.number, Boot: p.boot})
 		} else {
 			c.out.Event(Event{Kind: Healthy, Number: p.number, Boot: p.boot})

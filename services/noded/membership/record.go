@@ -10,22 +10,28 @@ import (
 // inService are the flags that a node has while it takes part.
 const inService = wire.NodeTrack | wire.NodeSpeak | wire.NodeAnnounce
 
+// joinAnyway is how many intervals a node waits at most to have the present ring
+// in force before it joins.
+const joinAnyway = 10
+
 // own is this node's own record, and what moves it from joining to leaving.
 type own struct {
 	record   wire.NodeRecord
 	force    uint32        // ring epoch that the dataplane has in force
 	sessions bool          // BGP sessions for the neighbours are established
 	drain    bool          // the operator wants this node out
-	since    time.Duration // since when the last of Track, or of being given up
+	since    time.Duration // since when this dataplane lives, or tracks, or since it was last given up
 	leaving  time.Duration // since when it is not announced on its way out
 	drained  bool
 
+	heard     time.Duration // when the dataplane last answered
 	died      uint64        // heartbeats of our own death that we last took note of
 	condemned time.Duration // when we heard that this boot id is of the past
 }
 
 // newLife begins anew with another dataplane, or none yet.
-func (o *own) newLife(boot uint64) {
+func (o *own) newLife(boot uint64, now time.Duration) {
+	o.since = now
 	o.record.Boot, o.record.Flags, o.record.Synced = boot, 0, 0
 	o.force, o.died, o.condemned = 0, 0, 0
 	o.drained = false
@@ -41,10 +47,13 @@ func (c *Core) Resume(boot uint64, flags uint8) {
 
 // Dataplane reports the state of our dataplane: its boot id, the ring epoch of
 // the configuration that it has in force, and the one for which it has finished
-// synchronising. Only what it said is reported; when it does not answer, nothing.
+// synchronising. Report every answer, about one per Interval, and nothing when
+// it does not answer or its links are down: this node then judges nobody, because
+// what it misses is probably its own fault.
 func (c *Core) Dataplane(now time.Duration, boot uint64, force, synced uint32) {
 	c.at(now)
 	o := &c.own
+	o.heard = c.now
 	if boot == o.record.Boot && force == o.force && synced == o.record.Synced {
 		return
 	}
@@ -53,7 +62,7 @@ func (c *Core) Dataplane(now time.Duration, boot uint64, force, synced uint32) {
 		if o.record.Boot != 0 {
 			c.out.Event(Event{Kind: Restarted, Number: c.cfg.Self, Boot: boot})
 		}
-		o.newLife(boot)
+		o.newLife(boot, c.now)
 		c.changed()
 	}
 	o.force, o.record.Synced = force, synced
@@ -112,18 +121,24 @@ func (o *own) refute(c *Core, r *wire.NodeRecord) {
 	c.tellOwn()
 }
 
+// disputed is how long two nodes that held each other for dead remember it.
+const disputed = 10 * time.Second
+
 // ownDeath is the news that others hold us for dead. They have taken our place
 // meanwhile, so we stay in the ring and synchronise, but are announced only when
-// that is complete.
+// that is complete. Two nodes that found each other dead must not both step back,
+// or nobody might be left: the lower number stays.
 func (c *Core) ownDeath(d wire.Death) {
 	o := &c.own
+	by := c.byNum[d.By]
+	dispute := by != nil && (by.dead || by.revived > 0 && c.now-by.revived < disputed) && c.cfg.Self < d.By
 	switch {
 	case d.Boot != o.record.Boot || d.Boot == 0:
 	case d.Beats == wire.DeathFinal:
 		if o.condemned == 0 {
 			o.condemned = c.now
 		}
-	case o.died == 0 || d.Beats > o.died+margin:
+	case !dispute && (o.died == 0 || d.Beats > o.died+margin):
 		o.died = d.Beats
 		o.since = c.now
 		c.out.Event(Event{Kind: SelfDied, Number: c.cfg.Self, By: d.By, Boot: d.Boot, Detail: fmt.Sprintf("%d heartbeats", d.Beats)})
@@ -180,7 +195,9 @@ func (c *Core) advance() {
 		o.since = c.now
 		c.flags(f &^ wire.NodeLeaving)
 	case f&wire.NodeTrack == 0:
-		if o.force == epoch {
+		// While many join at once the ring changes faster than it comes into force.
+		busy := o.force != 0 && c.now-o.since > joinAnyway*c.cfg.Interval
+		if o.force == epoch || busy {
 			o.since = c.now
 			c.flags(f | wire.NodeTrack)
 		}

@@ -24,9 +24,9 @@ type world struct {
 	up      map[uint16]bool // servers that answer
 	// lost says whether a datagram is lost; side is a ping's or pong's, else 2.
 	lost  func(from, to *host, side uint8) bool
-	false int            // deaths of nodes that live
+	false int            // verdicts on nodes that live
 	known []knowledge    // of deaths that were made with kill
-	log   []string       // of the last events
+	log   []string       // all events
 	check func(h *host)  // after each tick
 	stats map[string]int // by kind of event
 }
@@ -44,21 +44,22 @@ type host struct {
 	w      *world
 	number uint16
 	core   *Core
-	on     bool // power
-	noded  bool // control plane runs
-	frozen time.Duration
-	life   int // of the control plane; stale timers of another life are void
+	on     bool          // power
+	noded  bool          // control plane runs
+	froze  time.Duration // since when the control plane stands still
+	frozen time.Duration // until when
+	life   int           // of the control plane; stale timers of another life are void
 
 	boot, nodedBoot uint64
 	seq             uint64
 	force, synced   uint32
 	applied         uint64 // version of the view
-	deaf            [2]bool
+	paused          time.Duration
+	deaf            [2]bool       // to requests on a side
+	sync            time.Duration // how long the dataplane takes to synchronise
+	drained         bool
 	pushes          int
 	flushes         int
-	rings           []uint32
-	announcedAt     time.Duration
-	incomplete      string // announced before it had state
 }
 
 type event struct {
@@ -93,7 +94,7 @@ func (w *world) after(d time.Duration, do func()) {
 func newWorld(t *testing.T, n int, seed uint64) *world {
 	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 1)), now: time.Hour, stats: map[string]int{}, up: map[uint16]bool{}}
 	for i := range n {
-		w.hosts = append(w.hosts, &host{w: w, number: uint16(i + 1)})
+		w.hosts = append(w.hosts, &host{w: w, number: uint16(i + 1), sync: 100 * time.Millisecond})
 	}
 	return w
 }
@@ -180,7 +181,15 @@ func (h *host) newDataplane() {
 	h.boot, h.force, h.synced = 0xda7a0000+h.w.boots, 0, 0
 }
 
-func (h *host) startNoded() {
+func (h *host) startNoded() { h.run(0) }
+
+// restartNoded is a restart of the control plane alone.
+func (h *host) restartNoded() {
+	_, flags := h.core.Flags()
+	h.run(flags)
+}
+
+func (h *host) run(resume uint8) {
 	w := h.w
 	w.boots++
 	h.nodedBoot, h.seq, h.applied = 0xc0de0000+w.boots, 0, 0
@@ -192,6 +201,9 @@ func (h *host) startNoded() {
 	}
 	h.core = New(Config{Self: h.number, Noded: h.nodedBoot, Nodes: nodes, Servers: w.servers},
 		rand.New(rand.NewPCG(w.rng.Uint64(), 2)), h)
+	if resume != 0 {
+		h.core.Resume(h.boot, resume)
+	}
 	life := h.life
 	w.after(time.Duration(w.rng.Int64N(int64(100*time.Millisecond))), func() { h.tick(life) })
 	w.after(time.Duration(w.rng.Int64N(int64(100*time.Millisecond))), func() { h.beat(life) })
@@ -231,7 +243,7 @@ func (h *host) apply(epoch uint32) {
 	h.w.after(10*time.Millisecond, func() {
 		if h.boot == boot && h.force != epoch {
 			h.force = epoch
-			h.w.after(100*time.Millisecond, func() {
+			h.w.after(h.sync, func() {
 				if h.boot == boot && h.force == epoch {
 					h.synced = epoch
 				}
@@ -250,8 +262,11 @@ func (h *host) beat(life int) {
 		return
 	}
 	_, flags := h.core.Flags()
-	h.core.Dataplane(h.w.now, h.boot, h.force, h.synced)
+	if h.paused <= h.w.now {
+		h.core.Dataplane(h.w.now, h.boot, h.force, h.synced)
+	}
 	h.core.Sessions(h.w.now, flags&wire.NodeSpeak != 0)
+	h.core.Drain(h.w.now, h.drained)
 	h.w.after(100*time.Millisecond, func() { h.beat(life) })
 }
 
@@ -271,7 +286,7 @@ func (h *host) Ping(node uint16, side uint8, nonce uint64, worker uint8) {
 		return
 	}
 	w.after(w.delay(), func() {
-		if !to.on || to.frozen > w.now+3*time.Second || to.deaf[side] || w.isLost(to, h, 1-side) {
+		if !to.answers() || to.deaf[side] || w.isLost(to, h, 1-side) {
 			return
 		}
 		a := Pong{Node: node, Side: side, Nonce: nonce, Boot: to.boot, Noded: to.nodedBoot}
@@ -281,6 +296,22 @@ func (h *host) Ping(node uint16, side uint8, nonce uint64, worker uint8) {
 			}
 		})
 	})
+}
+
+// grace is how long a dataplane answers without its control plane (S-52).
+const grace = 3 * time.Second
+
+// freeze stops the control plane for a while; pause stops the dataplane with it.
+func (h *host) freeze(d time.Duration) { h.froze, h.frozen = h.w.now, h.w.now+d }
+
+func (h *host) pause(d time.Duration) {
+	h.freeze(d)
+	h.paused = h.frozen
+}
+
+// answers reports whether the dataplane answers pings.
+func (h *host) answers() bool {
+	return h.on && h.w.now >= h.paused && (h.frozen <= h.w.now || h.w.now-h.froze < grace)
 }
 
 // whenAwake does something at once or when h goes on: datagrams wait in sockets.
