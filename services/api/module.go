@@ -16,6 +16,16 @@ const (
 	HealthDraining  = "draining"
 )
 
+// Phases of a node between joining and leaving (S-64).
+const (
+	PhaseReceiveOnly = "receive-only" // takes state, gives none
+	PhaseTracking    = "tracking"     // in the ring, and synchronises
+	PhaseSpeaking    = "speaking"     // announces its neighbours
+	PhaseAnnounced   = "announced"    // in service
+	PhaseLeaving     = "leaving"
+	PhaseDrained     = "drained"
+)
+
 // ModuleStatus is the state of one server's module.
 type ModuleStatus struct {
 	ID          string            `json:"id"`     // of the server

@@ -169,7 +169,13 @@ type NodeStatus struct {
 	Bgp            []*BgpSession          `protobuf:"bytes,9,rep,name=bgp,proto3" json:"bgp,omitempty"`
 	Dataplane      *DataplaneStatus       `protobuf:"bytes,10,opt,name=dataplane,proto3" json:"dataplane,omitempty"` // absent when it does not answer
 	DataplaneError string                 `protobuf:"bytes,11,opt,name=dataplane_error,json=dataplaneError,proto3" json:"dataplane_error,omitempty"`
-	Alarms         []string               `protobuf:"bytes,12,rep,name=alarms,proto3" json:"alarms,omitempty"` // one line each
+	Alarms         []string               `protobuf:"bytes,12,rep,name=alarms,proto3" json:"alarms,omitempty"`                               // one line each
+	RingEpoch      uint32                 `protobuf:"varint,13,opt,name=ring_epoch,json=ringEpoch,proto3" json:"ring_epoch,omitempty"`       // of the nodes that track flows, as this node sees them
+	Settled        bool                   `protobuf:"varint,14,opt,name=settled,proto3" json:"settled,omitempty"`                            // the ring has been the same for longer than a lease
+	Learned        bool                   `protobuf:"varint,15,opt,name=learned,proto3" json:"learned,omitempty"`                            // false: this node has just started and does not know the others yet
+	Isolated       bool                   `protobuf:"varint,16,opt,name=isolated,proto3" json:"isolated,omitempty"`                          // this node is cut off from the others
+	Drained        bool                   `protobuf:"varint,17,opt,name=drained,proto3" json:"drained,omitempty"`                            // this node has left, as it was told
+	SyncedEpoch    uint32                 `protobuf:"varint,18,opt,name=synced_epoch,json=syncedEpoch,proto3" json:"synced_epoch,omitempty"` // of the last ring for which this node handed every flow on
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -288,6 +294,48 @@ func (x *NodeStatus) GetAlarms() []string {
 	return nil
 }
 
+func (x *NodeStatus) GetRingEpoch() uint32 {
+	if x != nil {
+		return x.RingEpoch
+	}
+	return 0
+}
+
+func (x *NodeStatus) GetSettled() bool {
+	if x != nil {
+		return x.Settled
+	}
+	return false
+}
+
+func (x *NodeStatus) GetLearned() bool {
+	if x != nil {
+		return x.Learned
+	}
+	return false
+}
+
+func (x *NodeStatus) GetIsolated() bool {
+	if x != nil {
+		return x.Isolated
+	}
+	return false
+}
+
+func (x *NodeStatus) GetDrained() bool {
+	if x != nil {
+		return x.Drained
+	}
+	return false
+}
+
+func (x *NodeStatus) GetSyncedEpoch() uint32 {
+	if x != nil {
+		return x.SyncedEpoch
+	}
+	return 0
+}
+
 type NodeView struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -295,7 +343,11 @@ type NodeView struct {
 	Health        string                 `protobuf:"bytes,3,opt,name=health,proto3" json:"health,omitempty"` // healthy, suspect or unhealthy
 	North         string                 `protobuf:"bytes,4,opt,name=north,proto3" json:"north,omitempty"`
 	South         string                 `protobuf:"bytes,5,opt,name=south,proto3" json:"south,omitempty"`
-	RingShare     float64                `protobuf:"fixed64,6,opt,name=ring_share,json=ringShare,proto3" json:"ring_share,omitempty"` // of flows whose primary it is, 0 to 1
+	RingShare     float64                `protobuf:"fixed64,6,opt,name=ring_share,json=ringShare,proto3" json:"ring_share,omitempty"`      // of flows whose primary it is, 0 to 1
+	Phase         string                 `protobuf:"bytes,7,opt,name=phase,proto3" json:"phase,omitempty"`                                 // receive-only, tracking, speaking, announced, leaving or drained; empty: not known
+	RttNorthMs    float64                `protobuf:"fixed64,8,opt,name=rtt_north_ms,json=rttNorthMs,proto3" json:"rtt_north_ms,omitempty"` // of the last ping that was answered, request by the north and answer by the south
+	RttSouthMs    float64                `protobuf:"fixed64,9,opt,name=rtt_south_ms,json=rttSouthMs,proto3" json:"rtt_south_ms,omitempty"` // … and the other way
+	Boot          uint64                 `protobuf:"fixed64,10,opt,name=boot,proto3" json:"boot,omitempty"`                                // of its dataplane
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -372,6 +424,34 @@ func (x *NodeView) GetRingShare() float64 {
 	return 0
 }
 
+func (x *NodeView) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *NodeView) GetRttNorthMs() float64 {
+	if x != nil {
+		return x.RttNorthMs
+	}
+	return 0
+}
+
+func (x *NodeView) GetRttSouthMs() float64 {
+	if x != nil {
+		return x.RttSouthMs
+	}
+	return 0
+}
+
+func (x *NodeView) GetBoot() uint64 {
+	if x != nil {
+		return x.Boot
+	}
+	return 0
+}
+
 type ServerView struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -379,6 +459,9 @@ type ServerView struct {
 	Health        string                 `protobuf:"bytes,3,opt,name=health,proto3" json:"health,omitempty"`
 	Address       string                 `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
 	Weight        uint32                 `protobuf:"varint,5,opt,name=weight,proto3" json:"weight,omitempty"`
+	Dead          bool                   `protobuf:"varint,6,opt,name=dead,proto3" json:"dead,omitempty"`                                  // no sign of life: its connections are reset
+	CheckedHere   bool                   `protobuf:"varint,7,opt,name=checked_here,json=checkedHere,proto3" json:"checked_here,omitempty"` // this node is one of its two checkers
+	CheckError    string                 `protobuf:"bytes,8,opt,name=check_error,json=checkError,proto3" json:"check_error,omitempty"`     // of its last check from here
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -446,6 +529,27 @@ func (x *ServerView) GetWeight() uint32 {
 		return x.Weight
 	}
 	return 0
+}
+
+func (x *ServerView) GetDead() bool {
+	if x != nil {
+		return x.Dead
+	}
+	return false
+}
+
+func (x *ServerView) GetCheckedHere() bool {
+	if x != nil {
+		return x.CheckedHere
+	}
+	return false
+}
+
+func (x *ServerView) GetCheckError() string {
+	if x != nil {
+		return x.CheckError
+	}
+	return ""
 }
 
 // BgpSession is one session that this node holds.
@@ -644,7 +748,7 @@ const file_node_proto_rawDesc = "" +
 	"\rDrainProgress\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\bR\x04done\"\x13\n" +
-	"\x11NodeStatusRequest\"\xb6\x03\n" +
+	"\x11NodeStatusRequest\"\xe2\x04\n" +
 	"\n" +
 	"NodeStatus\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -661,7 +765,14 @@ const file_node_proto_rawDesc = "" +
 	"\tdataplane\x18\n" +
 	" \x01(\v2\x19.weir.api.DataplaneStatusR\tdataplane\x12'\n" +
 	"\x0fdataplane_error\x18\v \x01(\tR\x0edataplaneError\x12\x16\n" +
-	"\x06alarms\x18\f \x03(\tR\x06alarms\"\x95\x01\n" +
+	"\x06alarms\x18\f \x03(\tR\x06alarms\x12\x1d\n" +
+	"\n" +
+	"ring_epoch\x18\r \x01(\rR\tringEpoch\x12\x18\n" +
+	"\asettled\x18\x0e \x01(\bR\asettled\x12\x18\n" +
+	"\alearned\x18\x0f \x01(\bR\alearned\x12\x1a\n" +
+	"\bisolated\x18\x10 \x01(\bR\bisolated\x12\x18\n" +
+	"\adrained\x18\x11 \x01(\bR\adrained\x12!\n" +
+	"\fsynced_epoch\x18\x12 \x01(\rR\vsyncedEpoch\"\x83\x02\n" +
 	"\bNodeView\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\rR\x06number\x12\x16\n" +
@@ -669,14 +780,25 @@ const file_node_proto_rawDesc = "" +
 	"\x05north\x18\x04 \x01(\tR\x05north\x12\x14\n" +
 	"\x05south\x18\x05 \x01(\tR\x05south\x12\x1d\n" +
 	"\n" +
-	"ring_share\x18\x06 \x01(\x01R\tringShare\"~\n" +
+	"ring_share\x18\x06 \x01(\x01R\tringShare\x12\x14\n" +
+	"\x05phase\x18\a \x01(\tR\x05phase\x12 \n" +
+	"\frtt_north_ms\x18\b \x01(\x01R\n" +
+	"rttNorthMs\x12 \n" +
+	"\frtt_south_ms\x18\t \x01(\x01R\n" +
+	"rttSouthMs\x12\x12\n" +
+	"\x04boot\x18\n" +
+	" \x01(\x06R\x04boot\"\xd6\x01\n" +
 	"\n" +
 	"ServerView\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\rR\x06number\x12\x16\n" +
 	"\x06health\x18\x03 \x01(\tR\x06health\x12\x18\n" +
 	"\aaddress\x18\x04 \x01(\tR\aaddress\x12\x16\n" +
-	"\x06weight\x18\x05 \x01(\rR\x06weight\"\x87\x02\n" +
+	"\x06weight\x18\x05 \x01(\rR\x06weight\x12\x12\n" +
+	"\x04dead\x18\x06 \x01(\bR\x04dead\x12!\n" +
+	"\fchecked_here\x18\a \x01(\bR\vcheckedHere\x12\x1f\n" +
+	"\vcheck_error\x18\b \x01(\tR\n" +
+	"checkError\"\x87\x02\n" +
 	"\n" +
 	"BgpSession\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1e\n" +

@@ -37,6 +37,7 @@ func (n *node) beatOnce(ctx context.Context) {
 		}
 		return
 	}
+	n.synced.Store(r.SyncedEpoch)
 	n.loop.Do(func(now time.Duration, core *membership.Core) {
 		core.Dataplane(now, r.BootId, r.Epoch, r.SyncedEpoch)
 		core.Sessions(now, n.announcing())

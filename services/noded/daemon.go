@@ -45,6 +45,7 @@ type node struct {
 	changed chan struct{} // the view
 	acting  sync.Mutex    // one act at a time
 	flush   atomic.Bool   // the next beat makes the dataplane forget all flows
+	synced  atomic.Uint32 // ring epoch that the dataplane has synchronised for
 	speaks  atomic.Bool   // the sessions in force are those of a node that speaks
 
 	mu       sync.Mutex

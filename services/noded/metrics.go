@@ -4,13 +4,13 @@ import (
 	"context"
 	"net/http"
 	"runtime"
+	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"weir/services/api"
 	"weir/services/noded/bgp"
 	"weir/services/version"
 )
@@ -44,12 +44,9 @@ var (
 	bgpUp          = describe("bgp_session_up", "1 when the session is established.", "advertises", "slot", "peer", "source")
 	bgpLosses      = describe("bgp_session_losses_total", "Times that the established session was lost.", "advertises", "slot", "peer", "source")
 	bgpPrefixes    = describe("bgp_session_prefixes", "Prefixes announced in the session.", "advertises", "slot", "peer", "source")
-	nodeHealthy    = describe("node_healthy", "1 when the node is healthy, as this node sees it.", "node")
-	nodeShare      = describe("node_ring_share", "Share of flows whose primary tracker the node is.", "node")
-	serverHealthy  = describe("server_healthy", "1 when the server gets offers, as this node sees it.", "server")
 	allDescription = []*prometheus.Desc{
 		buildInfo, dataplaneUp, configCurrent, uptime, drops, events, flowsNow, flowsCapacity, messages, portPackets, portBytes, portErrors, portMissed, portFull,
-		portLink, workerBusy, workerPackets, workerPolls, neighbours, buffers, bgpUp, bgpLosses, bgpPrefixes, nodeHealthy, nodeShare, serverHealthy,
+		portLink, workerBusy, workerPackets, workerPolls, neighbours, buffers, bgpUp, bgpLosses, bgpPrefixes,
 	}
 )
 
@@ -66,7 +63,7 @@ func (n *node) metricsHandler() http.Handler {
 
 // Describe lists all metrics.
 func (*collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range allDescription {
+	for _, d := range slices.Concat(allDescription, healthDescriptions) {
 		ch <- d
 	}
 }
@@ -83,13 +80,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	cluster, _, rejected := n.current()
 	gauge(buildInfo, 1, version.Version, runtime.Version())
 	gauge(configCurrent, truth(rejected == nil))
-	for _, v := range n.nodeViews(cluster) {
-		gauge(nodeHealthy, truth(v.Health == api.HealthHealthy), v.Id)
-		gauge(nodeShare, v.RingShare, v.Id)
-	}
-	for _, v := range serverViews(cluster) {
-		gauge(serverHealthy, truth(v.Health == api.HealthHealthy), v.Id)
-	}
+	n.collectHealth(cluster, gauge, counter)
 	for _, s := range n.sessions() {
 		labels := []string{s.Advertises, s.Slot, s.Peer, s.Source}
 		gauge(bgpUp, truth(s.State == bgp.StateEstablished), labels...)

@@ -21,6 +21,7 @@ import (
 
 	"weir/services/api"
 	"weir/services/config"
+	"weir/services/noded/membership"
 	"weir/services/program"
 )
 
@@ -28,7 +29,7 @@ import (
 const inside = "WEIR_NODED_TEST_INSIDE"
 
 // TestMain runs the tests in a fresh network namespace that has the addresses
-// of node lb1 on weir-north; it goes away with the process.
+// of node lb1; it goes away with the process.
 func TestMain(m *testing.M) {
 	if os.Getenv(inside) == "" {
 		cmd := exec.Command("unshare", append([]string{"--net", "--", os.Args[0]}, os.Args[1:]...)...)
@@ -44,6 +45,7 @@ func TestMain(m *testing.M) {
 	for _, args := range []string{
 		"link set lo up", "tuntap add weir-north mode tap", "link set weir-north up",
 		"address add 10.10.0.11/24 dev weir-north", "address add 10.10.0.102/24 dev weir-north", "address add 10.10.0.103/24 dev weir-north",
+		"tuntap add weir-south mode tap", "link set weir-south up", "address add 10.20.0.11/24 dev weir-south",
 	} {
 		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "ip %s: %v: %s\n", args, err, out)
@@ -56,15 +58,23 @@ func TestMain(m *testing.M) {
 // fakeDataplane remembers what was applied.
 type fakeDataplane struct {
 	api.UnimplementedDataplaneServer
+	boot    uint64
 	mu      sync.Mutex
 	applied []*api.DesiredState
+}
+
+func newFakeDataplane() *fakeDataplane { return &fakeDataplane{boot: randomBoot()} }
+
+func (f *fakeDataplane) Beat(context.Context, *api.BeatRequest) (*api.BeatReply, error) {
+	s := f.last()
+	return &api.BeatReply{BootId: f.boot, Generation: s.GetGeneration(), Epoch: s.GetEpoch(), SyncedEpoch: s.GetEpoch(), Ready: true}, nil
 }
 
 func (f *fakeDataplane) Apply(_ context.Context, s *api.DesiredState) (*api.Applied, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.applied = append(f.applied, s)
-	return &api.Applied{BootId: 1, Generation: s.Generation}, nil
+	return &api.Applied{BootId: f.boot, Generation: s.Generation}, nil
 }
 
 func (f *fakeDataplane) Status(context.Context, *api.DataplaneStatusRequest) (*api.DataplaneStatus, error) {
@@ -205,19 +215,23 @@ func TestTheDataplaneGetsTheDesiredStateNowAndAfterItsRestart(t *testing.T) {
 		t.Errorf("%v", s)
 	}
 	socket := p.path("run/dataplane.sock")
-	first := &fakeDataplane{}
+	first := newFakeDataplane()
 	stopFirst := first.serve(t, socket)
-	s = p.eventually("apply", func(s *api.NodeStatus) bool { return s.DataplaneError == "" })
-	if got := first.last(); got.Generation != s.Generation || got.Self != 1 || len(got.Routers) != 1 {
-		t.Errorf("applied %s, desired %s", got.Generation, s.Generation)
+	s = p.eventually("apply", func(s *api.NodeStatus) bool {
+		return s.DataplaneError == "" && s.Learned && first.last().GetGeneration() == s.Generation
+	})
+	if got := first.last(); got.Self != 1 || len(got.Routers) != 1 || ownBoot(got) != first.boot {
+		t.Errorf("applied %v", got)
 	}
 	stopFirst()
 	p.eventually("loss", func(s *api.NodeStatus) bool { return s.DataplaneError != "" })
-	second := &fakeDataplane{}
+	second := newFakeDataplane()
 	second.serve(t, socket)
-	p.eventually("apply after the restart", func(s *api.NodeStatus) bool { return s.DataplaneError == "" })
-	if second.last() == nil {
-		t.Error("the second dataplane got nothing")
+	p.eventually("apply after the restart", func(s *api.NodeStatus) bool { return s.DataplaneError == "" && second.last() != nil })
+	for _, s := range second.applied {
+		if ownBoot(s) != second.boot {
+			t.Error("the second dataplane got a state of the first one's life")
+		}
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
@@ -228,15 +242,16 @@ func TestTheDataplaneGetsTheDesiredStateNowAndAfterItsRestart(t *testing.T) {
 
 func TestAChangedClusterFileIsTakenUpAndABadOneIsNot(t *testing.T) {
 	p := newPlace(t, nil)
-	fake := &fakeDataplane{}
+	fake := newFakeDataplane()
 	fake.serve(t, p.path("run/dataplane.sock"))
 	p.start()
-	before := p.eventually("apply", func(s *api.NodeStatus) bool { return s.DataplaneError == "" })
-	p.edit("cluster.yaml", "{id: srv1, number: 1, address: 10.20.0.101}", "{id: srv1, number: 1, address: 10.20.0.101, healthy: false}")
+	announced := func(s *api.NodeStatus) bool { return s.Nodes[0].Phase == api.PhaseAnnounced }
+	before := p.eventually("announcement", announced)
+	p.edit("cluster.yaml", "{id: srv1, number: 1, address: 10.20.0.101}", "{id: srv1, number: 1, address: 10.20.0.101, weight: 7}")
 	after := p.eventually("reload", func(s *api.NodeStatus) bool {
 		return s.Generation != before.Generation && fake.last().Generation == s.Generation
 	})
-	if after.Servers[0].Health != api.HealthUnhealthy || fake.last().Servers[0].Healthy {
+	if after.Servers[0].Weight != 7 || fake.last().Servers[0].Weight != 7 {
 		t.Errorf("%v", after.Servers)
 	}
 	p.edit("cluster.yaml", "fabric_mtu", "fabric_mtv")
@@ -255,9 +270,9 @@ func TestAChangedClusterFileIsTakenUpAndABadOneIsNot(t *testing.T) {
 
 func TestMetricsHoldEveryCounterOfTheDataplane(t *testing.T) {
 	p := newPlace(t, nil)
-	(&fakeDataplane{}).serve(t, p.path("run/dataplane.sock"))
+	newFakeDataplane().serve(t, p.path("run/dataplane.sock"))
 	p.start()
-	p.eventually("apply", func(s *api.NodeStatus) bool { return s.DataplaneError == "" })
+	p.eventually("announcement, as there is nobody else", func(s *api.NodeStatus) bool { return s.Nodes[0].Phase == api.PhaseAnnounced })
 	r, err := http.Get("http://127.0.0.1:19100/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -271,8 +286,9 @@ func TestMetricsHoldEveryCounterOfTheDataplane(t *testing.T) {
 		`weir_drops_total{reason="bad_tag"} 9`, `weir_drops_total{reason="stranger"} 0`, `weir_flows{state="established"} 7`,
 		`weir_flows_capacity{state="half_open"} 100`, `weir_events_total{event="ingress_forwarded"} 42`,
 		`weir_messages_total{dir="out",type="offer"} 11`, `weir_port_packets_total{dir="rx",port="north"} 100`, `weir_dataplane_up 1`,
-		`weir_worker_busy_ratio{core="-1",stage="all",worker="0"} 0.25`, `weir_config_current 1`, `weir_node_healthy{node="lb3"} 1`,
-		`weir_bgp_session_up{advertises="lb2",peer="10.10.0.1",slot="right",source="10.10.0.103"} 0`, `weir_build_info{`, `go_goroutines`, `process_open_fds`,
+		`weir_worker_busy_ratio{core="-1",stage="all",worker="0"} 0.25`, `weir_config_current 1`, `weir_node_healthy{node="lb1"} 1`, `weir_node_healthy{node="lb3"} 0`,
+		`weir_node_phase{node="lb1",phase="announced"} 1`, `weir_ring_synced 1`, `weir_pings_answered_total{node="lb2",side="north"} 0`,
+		`weir_bgp_session_up{advertises="lb1",peer="10.10.0.1",slot="self",source="10.10.0.11"} 0`, `weir_build_info{`, `go_goroutines`, `process_open_fds`,
 	} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("lacks %s", want)
@@ -359,7 +375,8 @@ func TestASignalReloadsAndTheSupervisorIsToldWhenNodedIsReady(t *testing.T) {
 		}
 	}
 	told("READY=1")
-	before := p.eventually("start", func(*api.NodeStatus) bool { return true })
+	newFakeDataplane().serve(t, p.path("run/dataplane.sock"))
+	before := p.eventually("announcement", func(s *api.NodeStatus) bool { return s.Nodes[0].Phase == api.PhaseAnnounced })
 	p.edit("cluster.yaml", "fabric_mtu: 1500", "fabric_mtu: 1400")
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
@@ -380,8 +397,7 @@ func TestALoneNodeRaisesAnAlarm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Nodes[1].Healthy, c.Nodes[2].Healthy = false, false
-	if got := alarms(c, &api.NodeStatus{}); len(got) != 1 || !strings.Contains(got[0], "not replicated") {
+	if got := alarms(c, &api.NodeStatus{Learned: true, Nodes: []*api.NodeView{{Id: "lb1", Health: api.HealthHealthy, RingShare: 1}}}); len(got) != 1 || !strings.Contains(got[0], "not replicated") {
 		t.Error(got)
 	}
 }
@@ -398,7 +414,8 @@ func TestRingSharesAreEvenAndAddUp(t *testing.T) {
 	c.Keys = config.KeySet{Base: config.Key{1}, Control: []config.ControlKey{{ID: 1, Key: config.Key{1}}}}
 	var s shares
 	sum := 0.0
-	for n, v := range s.of(c, "lb1") {
+	view := membership.View{Learned: true, Epoch: 1, Nodes: []membership.NodeView{{Number: 1, Track: true}, {Number: 2, Track: true}, {Number: 3, Track: true}}}
+	for n, v := range s.of(c, "lb1", &view) {
 		if v < 0.31 || v > 0.36 {
 			t.Errorf("node %d has %v of the ring", n, v)
 		}

@@ -7,28 +7,30 @@ import (
 	"weir/dataplane/flow"
 	"weir/dataplane/hashring"
 	"weir/services/config"
+	"weir/services/noded/membership"
 )
 
 // shareSamples is how many flows the ring shares are measured with: their error is below one per cent.
 const shareSamples = 20000
 
 // shares are the parts of all flows whose primary a node is. They are measured
-// once per cluster configuration.
+// once per ring of a cluster configuration.
 type shares struct {
 	mu      sync.Mutex
 	cluster *config.Cluster
+	epoch   uint32
 	byNode  map[uint16]float64
 }
 
-// of is the share of every node, by number.
-func (s *shares) of(c *config.Cluster, nodeID string) map[uint16]float64 {
+// of is the share of every node in the ring of a view, by number.
+func (s *shares) of(c *config.Cluster, nodeID string, v *membership.View) map[uint16]float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cluster == c {
+	if s.cluster == c && s.epoch == v.Epoch {
 		return s.byNode
 	}
-	s.cluster, s.byNode = c, map[uint16]float64{}
-	lb, err := config.LBNode(c, nodeID, nil)
+	s.cluster, s.epoch, s.byNode = c, v.Epoch, map[uint16]float64{}
+	lb, err := config.LBNode(c, nodeID, forNode(v))
 	if err != nil {
 		return s.byNode
 	}

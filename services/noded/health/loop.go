@@ -30,6 +30,7 @@ type Loop struct {
 	core    *membership.Core
 	flush   func()
 	push    *Pusher
+	pings   map[uint16]*pinging
 	checks  map[uint16]Verdict // the last one of every server that is checked here
 	client  *http.Client
 	ctx     context.Context // of checks of servers
@@ -46,6 +47,7 @@ type Loop struct {
 	seen    uint64 // version of the view that was handed out
 	frame   [wire.PingSize]byte
 	count   Counters
+	events  map[string]uint64 // by kind
 }
 
 // Counters of what went no further, and of what happened. They rise from 0.
@@ -74,7 +76,7 @@ type Options struct {
 // New opens the sockets of a node.
 func New(c *config.Cluster, o Options) (*Loop, error) {
 	me := c.Member(o.Node)
-	l := &Loop{log: o.Log, self: o.Node, noded: o.Noded, view: o.View, flush: o.Flush, client: newClient(), checks: map[uint16]Verdict{}}
+	l := &Loop{log: o.Log, self: o.Node, noded: o.Noded, view: o.View, flush: o.Flush, client: newClient(), pings: map[uint16]*pinging{}, checks: map[uint16]Verdict{}, events: map[string]uint64{}}
 	var err error
 	if l.inbox, err = newInbox(); err != nil {
 		return nil, err
@@ -237,9 +239,12 @@ func (l *Loop) pong(d []byte, h *wire.Header, from netip.AddrPort) {
 		l.count.Stranger++
 		return
 	}
-	if !l.core.Pong(clock(), membership.Pong{Node: p.Node, Side: p.Side, Nonce: p.Nonce, Boot: h.Boot, Noded: p.Noded}) {
+	now, a := clock(), membership.Pong{Node: p.Node, Side: p.Side, Nonce: p.Nonce, Boot: h.Boot, Noded: p.Noded}
+	if !l.core.Pong(now, a) {
 		l.count.Stale++
+		return
 	}
+	l.answered(&a, now)
 }
 
 func (l *Loop) gossiped(d []byte, from netip.AddrPort) {
@@ -266,6 +271,7 @@ func (l *Loop) Ping(node uint16, side uint8, nonce uint64, worker uint8) {
 		return
 	}
 	l.seq++
+	l.sent(node, side, nonce)
 	wire.PutPing(l.frame[:], &wire.Ping{
 		Header: wire.Header{Type: wire.MsgPing, Worker: worker, Role: wire.RoleNode, Sender: l.me.Number, Seq: l.seq, KeyID: l.keys[0].ID},
 		Nonce:  nonce, Node: node, Side: side, Noded: l.noded,
@@ -309,5 +315,6 @@ func (l *Loop) Flush() { l.flush() }
 
 // Event writes the log.
 func (l *Loop) Event(e membership.Event) {
+	l.events[e.Kind.String()]++
 	l.log.Info("membership: "+e.String(), "boot", fmt.Sprintf("%016x", e.Boot))
 }
