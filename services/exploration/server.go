@@ -65,12 +65,7 @@ func (s *server) receive(frame []byte) {
 	case wire.PortData:
 		s.fromClient(from, frame[in.Payload:in.End])
 	case wire.PortTracker:
-		var m wire.Tracker
-		if err := wire.GetTracker(append([]byte(nil), frame[in.Payload:in.End]...), &m, secrets.Control[0].Key); err != nil {
-			s.w.violate("server %d got a tracker message that does not open: %v", s.number, err)
-			return
-		}
-		s.agent.Message(s.w.now, from, &m)
+		s.agent.Datagram(s.w.now, netip.AddrPortFrom(from, in.SrcPort), append([]byte(nil), frame[in.Payload:in.End]...))
 	}
 }
 
@@ -152,17 +147,16 @@ func (s *server) egress(f *agent.Flow) (node int, ok bool) {
 	return 0, false
 }
 
-// Send and Inject are the agent's Output.
-func (s *server) Send(to netip.Addr, m *wire.Tracker) {
-	d := make([]byte, wire.TrackerSize)
-	m.KeyID = secrets.Control[0].ID
-	wire.PutTracker(d, m, secrets.Control[0].Key)
+// Send, Route and Inject are the agent's Output.
+func (s *server) Send(_ uint16, to netip.AddrPort, d []byte) {
 	for i := range Nodes {
-		if nodeAddress(i) == to {
-			s.w.send(&datagram{to: part(i), port: packet.South, frame: udpFrame(southMAC(i), serverMAC(s.number), to, serverAddress(s.number), wire.PortTracker, d)})
+		if nodeAddress(i) == to.Addr() {
+			s.w.send(&datagram{to: part(i), port: packet.South, frame: udpFrame(southMAC(i), serverMAC(s.number), to.Addr(), serverAddress(s.number), to.Port(), append([]byte(nil), d...))})
 		}
 	}
 }
+
+func (s *server) Route([]agent.Node, []agent.Slot) {} // what the agent knows of the nodes comes from configurations
 
 func (s *server) Inject(frame []byte, kind agent.InjectKind) {
 	if kind == agent.Handshake {
@@ -179,7 +173,7 @@ func (s *server) Inject(frame []byte, kind agent.InjectKind) {
 	s.kernel.receive(&seg)
 }
 
-// Get, Put, Delete and Walk are the flow map.
+// Get, Put, Delete and Walker are the flow map.
 func (s *server) Get(*flow.Key) (agent.Flow, bool) {
 	if s.flow == nil {
 		return agent.Flow{}, false
@@ -194,6 +188,8 @@ func (s *server) Put(_ *flow.Key, f *agent.Flow) error {
 }
 
 func (s *server) Delete(*flow.Key) { s.flow = nil }
+
+func (s *server) Walker() agent.Walker { return s }
 
 func (s *server) Walk(_ int, visit func(*flow.Key, *agent.Flow)) bool {
 	if s.flow != nil {

@@ -25,6 +25,7 @@ var unseen = map[string]bool{
 	"scores": true, "burst": true, "scratch": true, "local": true, "seed": true, "out": true, "flows": true, "sockets": true, "admission": true,
 	"nodes": true, "byAddr": true, "slots": true, "inbox": true, "strays": true, "gc": true, "number": true,
 	"floods": true, "unknowns": true, "repeats": true, "resets": true, "busyTill": true,
+	"peers": true, "targets": true, "publisher": true, "buffer": true,
 }
 
 func (h *digest) int(v int64) { maphash.WriteComparable(&h.Hash, v) }

@@ -212,7 +212,7 @@ func (n *fakeNode) sendOffer(fl *fakeFlow) {
 // send sends a tracker message to the module and reports whether it was not lost.
 func (n *fakeNode) send(typ uint8, m *wire.Tracker) bool {
 	n.seq++
-	m.Header = wire.Header{Type: typ, Role: wire.RoleNode, Sender: 1, Boot: 77, Seq: n.seq}
+	m.Header = wire.Header{Type: typ, Role: wire.RoleNode, Sender: 1, Boot: 77, Seq: n.seq, KeyID: 1}
 	if n.loseToModule != nil && n.loseToModule(m) {
 		return false
 	}

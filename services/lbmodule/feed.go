@@ -1,31 +1,30 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
 	"os"
-	"sync/atomic"
 
 	"github.com/cilium/ebpf/ringbuf"
 
-	"weir/dataplane/wire"
 	"weir/services/lbmodule/agent"
 )
 
-// message is a tracker message and where it came from.
-type message struct {
-	from netip.Addr
-	m    wire.Tracker
+// datagram is a control datagram and where it came from.
+type datagram struct {
+	from netip.AddrPort
+	d    []byte
 }
 
 // queued bounds what waits between a reader and the loop; beyond it the
 // kernel's socket buffers hold, then drop.
 const queued = 256
 
-// readMessages opens and decodes control datagrams until the socket closes.
-func readMessages(c *net.UDPConn, key wire.Key, to chan<- message, bad *atomic.Uint64) {
+// readDatagrams reads control datagrams until the socket closes.
+func readDatagrams(c *net.UDPConn, to chan<- datagram) {
 	buf := make([]byte, 2048)
 	for {
 		n, from, err := c.ReadFromUDPAddrPort(buf)
@@ -35,12 +34,7 @@ func readMessages(c *net.UDPConn, key wire.Key, to chan<- message, bad *atomic.U
 		if err != nil {
 			continue // an ICMP error about an earlier datagram
 		}
-		msg := message{from: from.Addr().Unmap()}
-		if wire.GetTracker(buf[:n], &msg.m, key) != nil {
-			bad.Add(1)
-			continue
-		}
-		to <- msg
+		to <- datagram{from, bytes.Clone(buf[:n])}
 	}
 }
 

@@ -18,18 +18,32 @@ import (
 
 // output is the core's way out.
 type output struct {
-	control *net.UDPConn
+	log     *slog.Logger
+	control *net.UDPConn // UDP 6081
+	lists   *net.UDPConn // UDP 6084
 	packet  *packetSocket
-	key     wire.Key
-	buf     [wire.TrackerSize]byte
+	data    *bpf.Data
 	failed  atomic.Uint64
 }
 
-// Send seals a message and sends it. What is lost is repeated by the protocol.
-func (o *output) Send(to netip.Addr, m *wire.Tracker) {
-	wire.PutTracker(o.buf[:], m, o.key)
-	if _, err := o.control.WriteToUDPAddrPort(o.buf[:], netip.AddrPortFrom(to, wire.PortTracker)); err != nil {
+// Send sends a datagram. What is lost is repeated by the protocol.
+func (o *output) Send(from uint16, to netip.AddrPort, d []byte) {
+	c := o.control
+	if from == wire.PortPing {
+		c = o.lists
+	}
+	if _, err := c.WriteToUDPAddrPort(d, to); err != nil {
 		o.failed.Add(1)
+	}
+}
+
+// Route has the data path follow the nodes.
+func (o *output) Route(nodes []agent.Node, slots []agent.Slot) {
+	for _, n := range nodes {
+		o.log.Info("replies and an LB node", "node", n.Number, "carries", n.Egress)
+	}
+	if err := o.data.Route(nodes, slots); err != nil {
+		o.log.Error("the data path does not follow the list of healthy LB nodes", "error", err)
 	}
 }
 
@@ -57,14 +71,14 @@ type loop struct {
 	log      *slog.Logger
 	core     *agent.Core
 	sampler  *sampler
-	messages chan message
+	messages chan datagram
 	frames   chan frame
 	strays   chan agent.Stray
 	calls    chan func() // run by the loop, for status and draining
 }
 
 func newLoop(log *slog.Logger) *loop {
-	return &loop{log: log, messages: make(chan message, queued), frames: make(chan frame, queued),
+	return &loop{log: log, messages: make(chan datagram, queued), frames: make(chan frame, queued),
 		strays: make(chan agent.Stray, queued), calls: make(chan func())}
 }
 
@@ -79,7 +93,7 @@ func (l *loop) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case m := <-l.messages:
-			l.core.Message(monotonic(), m.from, &m.m)
+			l.core.Datagram(monotonic(), m.from, m.d)
 		case f := <-l.frames:
 			l.core.Frame(monotonic(), f.b[:f.n])
 		case s := <-l.strays:

@@ -1,8 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
@@ -10,12 +11,12 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf/ringbuf"
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"weir/dataplane/wire"
 	"weir/services/config"
 	"weir/services/lbmodule/admission"
 	"weir/services/lbmodule/agent"
@@ -37,9 +38,7 @@ type module struct {
 	control  *admission.Controller
 	loop     *loop
 	out      *output
-	conn     *net.UDPConn
 	strays   *ringbuf.Reader
-	bad      atomic.Uint64 // control datagrams that were not authentic
 	ctx      context.Context
 	cleanup  []func()
 }
@@ -57,8 +56,12 @@ func run(ctx context.Context, log *slog.Logger, path string) (err error) {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("root is needed to load eBPF programs; run lbmodule as root")
 	}
+	boot, err := bootID(s.file.Server)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
-	m := &module{log: log, file: s.file, settings: s, ctx: ctx, boot: randomBoot()}
+	m := &module{log: log, file: s.file, settings: s, ctx: ctx, boot: boot}
 	defer m.close()
 	defer cancel()
 	lock, err := program.LockRunDir(s.file.RunDir, "lbmodule")
@@ -87,10 +90,15 @@ func run(ctx context.Context, log *slog.Logger, path string) (err error) {
 	return nil
 }
 
-func randomBoot() uint64 {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return binary.NativeEndian.Uint64(b[:])
+// bootID is the boot id of this server's module: connections are in the kernel,
+// so it changes with the kernel's and not with the agent's (S-26).
+func bootID(server string) (uint64, error) {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return 0, fmt.Errorf("read the kernel's boot id: %w", err)
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s", bytes.TrimSpace(b), server))
+	return max(1, binary.BigEndian.Uint64(sum[:])), nil
 }
 
 // onClose has close called at the end of the program, last first.
@@ -112,11 +120,18 @@ func (m *module) start() (failed chan error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := listenControl(s.server.Address)
-	if err != nil {
-		return nil, err
+	m.out = &output{log: m.log}
+	for _, c := range []struct {
+		to   **net.UDPConn
+		port uint16
+	}{{&m.out.control, wire.PortTracker}, {&m.out.lists, wire.PortPing}} {
+		conn, err := listenControl(s.server.Address, c.port)
+		if err != nil {
+			return nil, err
+		}
+		m.onClose(conn.Close)
+		*c.to = conn
 	}
-	m.onClose(conn.Close)
 	health, err := listenHealth(s.server.Address)
 	if err != nil {
 		return nil, err
@@ -131,8 +146,7 @@ func (m *module) start() (failed chan error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	m.out = &output{control: conn, key: s.cluster.Keys.Seals()[0].Key}
-	if err := m.startDataPath(up, cpu, conn); err != nil {
+	if err := m.startDataPath(up, cpu); err != nil {
 		return nil, err
 	}
 	failed = make(chan error, 4)
@@ -150,7 +164,7 @@ func serve(l net.Listener, h http.Handler, failed chan<- error, m *module) {
 
 // startDataPath makes interface, maps and programs, or takes over those of an
 // earlier agent. If it fails, what it made is removed again.
-func (m *module) startDataPath(up *net.Interface, cpu usage.CPU, conn *net.UDPConn) (err error) {
+func (m *module) startDataPath(up *net.Interface, cpu usage.CPU) (err error) {
 	s := m.settings
 	if err := makePinDir(s.file.BPFDir); err != nil {
 		return err
@@ -184,6 +198,7 @@ func (m *module) startDataPath(up *net.Interface, cpu usage.CPU, conn *net.UDPCo
 		return err
 	}
 	m.onClose(m.data.Close)
+	m.out.data = m.data
 	if err := m.data.Configure(cfg.Nodes, cfg.Endpoints); err != nil {
 		return err
 	}
@@ -205,7 +220,7 @@ func (m *module) startDataPath(up *net.Interface, cpu usage.CPU, conn *net.UDPCo
 	if err := m.data.Attach(place, s.file.BPFDir); err != nil {
 		return err
 	}
-	m.conn, m.strays = conn, strays
+	m.strays = strays
 	return nil
 }
 
@@ -232,7 +247,8 @@ func (m *module) startCore(cfg *agent.Config, sockets *diag.Conn, cpu usage.CPU,
 // read starts the readers. Each ends when its socket closes, which the end of
 // the program does.
 func (m *module) read(failed chan<- error) {
-	go readMessages(m.conn, m.out.key, m.loop.messages, &m.bad)
+	go readDatagrams(m.out.control, m.loop.messages)
+	go readDatagrams(m.out.lists, m.loop.messages)
 	go readStrays(m.strays, m.loop.strays)
 	go func() {
 		if err := readFrames(m.out.packet, m.loop.frames); err != nil {

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"reflect"
 	"syscall"
 	"time"
 
@@ -56,8 +55,9 @@ func stamp(path string) string {
 	return fmt.Sprintf("%d %d %d", inode, info.Size(), info.ModTime().UnixNano())
 }
 
-// reload takes up nodes, endpoints, addresses and thresholds. The server's own
-// address and the cluster's key change with a restart, which costs nothing.
+// reload takes up nodes, endpoints, addresses, thresholds and control keys. The
+// server's own address and the key of all places change with a restart, which
+// costs nothing.
 func (m *module) reload() error {
 	cluster, err := config.LoadCluster(m.file.ClusterFile)
 	if err != nil {
@@ -67,18 +67,18 @@ func (m *module) reload() error {
 	if err != nil {
 		return err
 	}
-	if s.server.Address != m.settings.server.Address || !reflect.DeepEqual(cluster.Keys, m.settings.cluster.Keys) {
-		return errors.New("the server's address or the key changed; restart lbmodule")
+	if s.server.Address != m.settings.server.Address || cluster.Keys.Base != m.settings.cluster.Keys.Base {
+		return errors.New("the server's address or the cluster's base key changed; restart lbmodule")
 	}
 	cfg := s.agentConfig(m.boot)
 	if _, err := netdev.Ensure(&netdev.Config{Name: s.file.Interface, MTU: cluster.FabricMTU, Addresses: vips(cfg.Endpoints)}); err != nil {
 		return err
 	}
 	m.loop.call(m.ctx, func() {
-		if err = m.data.Configure(cfg.Nodes, cfg.Endpoints); err != nil {
+		m.core.SetConfig(cfg)
+		if err = m.data.Configure(m.core.Nodes(), cfg.Endpoints); err != nil {
 			return
 		}
-		m.core.SetConfig(cfg)
 		m.control.SetSteps(s.curve())
 		m.loop.sampler.endpoints = cfg.Endpoints
 		m.settings = s

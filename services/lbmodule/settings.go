@@ -47,13 +47,17 @@ func (s *settings) agentConfig(boot uint64) *agent.Config {
 	c := &agent.Config{
 		Server: s.server.Number,
 		Boot:   boot,
+		Keys:   s.cluster.Keys.Seals(),
 		Seed:   s.cluster.Keys.Ranking(),
-		KeyID:  s.cluster.Keys.Control[0].ID,
+		Ring:   s.cluster.Keys.Ring(),
 		WScale: uint8(s.cluster.Handshake.WindowScale),
+
+		Publish: s.cluster.Publishing.Interval,
 	}
 	for i := range s.cluster.Nodes {
 		n := &s.cluster.Nodes[i]
-		c.Nodes = append(c.Nodes, agent.Node{Number: n.Number, Address: n.South, Egress: n.Healthy && n.Has(config.RoleEgress)})
+		c.Nodes = append(c.Nodes, agent.Node{Number: n.Number, Address: n.South, Seed: n.Seed(),
+			Egress: n.Healthy && n.Has(config.RoleEgress), Tracker: n.Healthy && n.Has(config.RoleTracker)})
 	}
 	for i := range s.cluster.Endpoints {
 		e := &s.cluster.Endpoints[i]

@@ -10,8 +10,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"weir/dataplane/wire"
 )
 
 // buffer is what the kernel may hold for each of the agent's sockets, in bytes:
@@ -27,9 +25,9 @@ func enlarge(c syscall.RawConn) error {
 	return errors.Join(err, set)
 }
 
-// listenControl opens the socket for tracker messages.
-func listenControl(address netip.Addr) (*net.UDPConn, error) {
-	at := net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, wire.PortTracker))
+// listenControl opens a socket for control datagrams.
+func listenControl(address netip.Addr, port uint16) (*net.UDPConn, error) {
+	at := net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, port))
 	c, err := net.ListenUDP("udp4", at)
 	if err != nil {
 		return nil, fmt.Errorf("listen on UDP %s: %w%s", at, err, inUse(err))

@@ -91,7 +91,11 @@ func (m *module) count(s *api.ModuleStatus, c *agent.Counters) {
 			s.Counters[name] = n
 		}
 	}
-	s.Drops["control_not_authentic"] = m.bad.Load()
+	s.Drops["control_not_authentic"] = c.NotAuthentic
+	s.Drops["control_malformed"] = c.BadMessage
+	s.Drops["control_replayed"] = c.Replayed
+	s.Drops["control_stale_boot"] = c.StaleBoot
+	s.Drops["control_node_not_introduced"] = c.NotIntroduced
 	s.Drops["control_unknown_sender"] = c.UnknownSender
 	s.Drops["control_unknown_message"] = c.UnknownMessage
 	s.Drops["not_sent"] = m.out.failed.Load()
@@ -99,7 +103,8 @@ func (m *module) count(s *api.ModuleStatus, c *agent.Counters) {
 		"offers": c.Offers, "offers_repeated": c.OffersRepeated, "offers_forced": c.Forced, "committed": c.Committed,
 		"abandoned": c.Abandoned, "superseded": c.Superseded, "not_here": c.NotHere, "not_here_limited": c.NotHereLimited,
 		"syn_ack_repeated": c.SynAckRepeated, "stray_frames": c.StrayFrames, "bad_frames": c.BadFrames,
-		"collected": c.Collected, "evicted": c.Evicted,
+		"collected": c.Collected, "evicted": c.Evicted, "publications": c.Publications, "published": c.Published,
+		"node_lists": c.ListsTaken, "node_lists_stale": c.ListsStale, "egress_changed": c.EgressChanged,
 	} {
 		s.Counters[name] = n
 	}

@@ -24,7 +24,6 @@ type datapath struct {
 	address netip.Addr
 	data    *bpf.Data
 	reports *ringbuf.Reader
-	walk    []flow.Key // what the walk under way has still to visit
 }
 
 const (
@@ -63,11 +62,10 @@ func newDatapath(s *Server) (*datapath, error) {
 
 // close forgets all flows and leaves the programs to the next run.
 func (d *datapath) close() {
-	d.list()
-	for i := range d.walk {
-		d.Delete(&d.walk[i])
+	for _, k := range d.list() {
+		d.Delete(&k)
 	}
-	d.walk, d.server = nil, nil
+	d.server = nil
 	idleLock.Lock()
 	defer idleLock.Unlock()
 	idle[d.address] = append(idle[d.address], d)
@@ -150,31 +148,41 @@ func (d *datapath) Get(k *flow.Key) (agent.Flow, bool)   { return d.data.Flows()
 func (d *datapath) Put(k *flow.Key, f *agent.Flow) error { return d.data.Flows().Put(k, f) }
 func (d *datapath) Delete(k *flow.Key)                   { d.data.Flows().Delete(k) }
 
+// Walker begins a walk of its own.
+func (d *datapath) Walker() agent.Walker { return &walk{d: d} }
+
+// walk goes through a data path's map.
+type walk struct {
+	d    *datapath
+	left []flow.Key // what the round under way has still to visit
+}
+
 // Walk visits the map in the order of its keys: the kernel's own order follows
 // from a random seed of each map, which would make every run another one.
-func (d *datapath) Walk(n int, visit func(k *flow.Key, f *agent.Flow)) (end bool) {
-	if len(d.walk) == 0 {
-		d.list()
+func (w *walk) Walk(n int, visit func(k *flow.Key, f *agent.Flow)) (end bool) {
+	if len(w.left) == 0 {
+		w.left = w.d.list()
 	}
-	now := d.walk[:min(n, len(d.walk))]
-	d.walk = d.walk[len(now):]
+	now := w.left[:min(n, len(w.left))]
+	w.left = w.left[len(now):]
 	for i := range now {
-		if f, ok := d.Get(&now[i]); ok {
+		if f, ok := w.d.Get(&now[i]); ok {
 			visit(&now[i], &f)
 		}
 	}
-	return len(d.walk) == 0
+	return len(w.left) == 0
 }
 
-// list puts the keys of all flows, in order, into walk.
-func (d *datapath) list() {
-	d.walk = d.walk[:0]
-	for !d.data.Flows().Walk(maxServerFlows, func(k *flow.Key, _ *agent.Flow) { d.walk = append(d.walk, *k) }) {
+// list is the keys of all flows, in order.
+func (d *datapath) list() (all []flow.Key) {
+	w := d.data.Flows().Walker()
+	for !w.Walk(maxServerFlows, func(k *flow.Key, _ *agent.Flow) { all = append(all, *k) }) {
 	}
-	slices.SortFunc(d.walk, func(a, b flow.Key) int {
+	slices.SortFunc(all, func(a, b flow.Key) int {
 		var x, y [flow.KeySize]byte
 		a.Put(x[:])
 		b.Put(y[:])
 		return bytes.Compare(x[:], y[:])
 	})
+	return all
 }

@@ -35,7 +35,6 @@ type Server struct {
 	rand    *rand.Rand
 	number  uint16
 	address netip.Addr
-	control wire.Key
 	macs    map[netip.Addr]MAC // next hops on the fabric
 	port    *Port
 	path    *datapath
@@ -77,14 +76,13 @@ func (s *Server) Close() {
 
 // configure gives agent and data path the cluster's present configuration.
 func (s *Server) configure(c *config.Cluster) error {
-	s.control = c.Keys.Seals()[0].Key
 	nodes, err := config.LBNode(c, c.Nodes[0].ID, nil)
 	if err != nil {
 		return err
 	}
-	cfg := &agent.Config{Server: s.number, Boot: uint64(s.number) << 32, Seed: c.Keys.Ranking(), KeyID: c.Keys.Control[0].ID, WScale: nodes.WScale}
+	cfg := &agent.Config{Server: s.number, Boot: uint64(s.number) << 32, Keys: c.Keys.Seals(), Seed: c.Keys.Ranking(), Ring: c.Keys.Ring(), WScale: nodes.WScale}
 	for i, n := range nodes.Nodes {
-		cfg.Nodes = append(cfg.Nodes, agent.Node{Number: n.Number, Address: n.South, Egress: n.Egress})
+		cfg.Nodes = append(cfg.Nodes, agent.Node{Number: n.Number, Address: n.South, Boot: n.Boot, Tracker: n.Tracker, Seed: n.Seed, Egress: n.Egress})
 		s.macs[n.South] = nodeMAC(1, i+1)
 	}
 	for _, e := range c.Endpoints {
@@ -115,15 +113,8 @@ func (s *Server) datagram(frame []byte) {
 		}
 		return
 	}
-	var m wire.Tracker
-	if err := wire.GetTracker(slices.Clone(d.Payload[udpSize:]), &m, s.control); err != nil {
-		if s.cluster.corrupts {
-			return
-		}
-		s.sim.Violate("server %s got a tracker datagram that does not open: %v", s.ID, err)
-		return
-	}
-	s.post(func(now int64) { s.Agent.Message(now, d.Src.Addr(), &m) })
+	body := slices.Clone(d.Payload[udpSize:])
+	s.post(func(now int64) { s.Agent.Datagram(now, d.Src, body) })
 }
 
 // deliver gives the stack a packet of a client that the data path let through.
@@ -180,10 +171,14 @@ func (s *Server) tick() {
 // agentOutput is where the agent's messages and packets go.
 type agentOutput struct{ *Server }
 
-func (o agentOutput) Send(to netip.Addr, m *wire.Tracker) {
-	d := make([]byte, wire.TrackerSize)
-	wire.PutTracker(d, m, o.control)
-	o.transmit(to, udpPacket(o.address, to, wire.PortTracker, wire.PortTracker, d))
+func (o agentOutput) Send(from uint16, to netip.AddrPort, d []byte) {
+	o.transmit(to.Addr(), udpPacket(o.address, to.Addr(), from, to.Port(), d))
+}
+
+func (o agentOutput) Route(nodes []agent.Node, slots []agent.Slot) {
+	if err := o.path.data.Route(nodes, slots); err != nil {
+		o.sim.Violate("server %s: %v", o.ID, err)
+	}
 }
 
 func (o agentOutput) Inject(frame []byte, kind agent.InjectKind) {

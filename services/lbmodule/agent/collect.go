@@ -13,6 +13,7 @@ const (
 
 // collector walks the flow map slowly, round and round.
 type collector struct {
+	walk         Walker
 	next         int64
 	counted      int // of the walk under way
 	established  int // by the last whole walk
@@ -41,7 +42,7 @@ func (c *Core) collect(now int64) (next int64) {
 	g.next = now + collectEvery
 	c.ended.forget(now - endedFor)
 	var idle []flow.Key
-	end := c.flows.Walk(collectStep, func(k *flow.Key, f *Flow) {
+	end := g.walk.Walk(collectStep, func(k *flow.Key, f *Flow) {
 		g.count(f)
 		if f.State != Established {
 			return // the handshake's timers decide

@@ -6,20 +6,28 @@
 package agent
 
 import (
+	"math"
 	"net/netip"
+	"time"
 
 	"weir/dataplane/flow"
+	"weir/dataplane/hashring"
 	"weir/dataplane/wire"
 )
+
+// never is the time of what is not planned.
+const never = math.MaxInt64
 
 // NoNode is the number of no node.
 const NoNode = 0xffff
 
 // Output takes what the core emits. Arguments are only valid during the call.
 type Output interface {
-	// Send seals m and sends it to UDP 6081 of a node. The core has filled
-	// every field, Sender, Role, Boot and Seq included.
-	Send(to netip.Addr, m *wire.Tracker)
+	// Send sends a datagram, sealed, from one of the server's UDP ports.
+	Send(from uint16, to netip.AddrPort, d []byte)
+	// Route tells the data path of nodes that may or may not carry replies any
+	// more, and of the slots that change with them. It is in force at once (S-75).
+	Route(nodes []Node, slots []Slot)
 	// Inject hands a packet to the server's kernel as if the client had sent
 	// it: an Ethernet frame with checksums right and both MACs zero, for the
 	// receiver to fill in. One of kind Handshake must be let through only
@@ -42,6 +50,12 @@ type Flows interface {
 	// Put creates or replaces an entry; ErrFull when the map is at its bound.
 	Put(k *flow.Key, f *Flow) error
 	Delete(k *flow.Key)
+	// Walker begins a walk of its own through the map.
+	Walker() Walker
+}
+
+// Walker goes through the flow map, round and round.
+type Walker interface {
 	// Walk visits up to n entries, going on where the last call stopped, and
 	// reports whether the end of the map was reached (the next call begins
 	// anew). visit must not change the map.
@@ -75,7 +89,10 @@ type Admission interface {
 type Node struct {
 	Number  uint16
 	Address netip.Addr // on the fabric, IPv4
+	Boot    uint64     // of its dataplane; 0: the node lists will tell
 	Egress  bool       // healthy, and may carry our replies north
+	Tracker bool       // on the ring
+	Seed    uint64     // of its place there
 }
 
 // Endpoint is one public address with its ports.
@@ -89,13 +106,15 @@ type Endpoint struct {
 
 // Config is immutable; a change makes a new one.
 type Config struct {
-	Server    uint16 // number of this server
-	Boot      uint64 // random per start
+	Server    uint16            // number of this server
+	Boot      uint64            // changes with the loss of the flow map
+	Keys      []wire.ControlKey // the first one seals, all open
 	Nodes     []Node
 	Endpoints []Endpoint
-	Seed      flow.Seed // of the egress choice
-	KeyID     uint32    // of the key that messages are sealed with
-	WScale    uint8     // window scale that the trackers promise to clients
+	Seed      flow.Seed     // of the egress choice
+	Ring      flow.Seed     // of the trackers' ring
+	WScale    uint8         // window scale that the trackers promise to clients
+	Publish   time.Duration // in which every connection is published once; 0: never
 }
 
 // Core is the module's state machine. It is driven by one goroutine.
@@ -106,8 +125,14 @@ type Core struct {
 	sockets   Sockets
 	admission Admission
 
-	nodes    map[uint16]*Node
-	byAddr   map[netip.Addr]*Node
+	now      int64 // ns, of the present call
+	peers    []*peer
+	nodes    map[uint16]*peer
+	byAddr   map[netip.Addr]*peer
+	targets  []*peer // of publications
+	ring     *hashring.Ring
+	checkers map[uint16]*checker
+	listed   []wire.ListedNode // scratch
 	slots    []netip.Addr
 	draining bool
 	seq      uint64
@@ -117,29 +142,28 @@ type Core struct {
 	ended      memory
 	gc         collector
 	strays     bucket
+	publisher  publisher
 
 	counters Counters
 	scratch  [128]byte
+	buffer   [wire.TrackerSize]byte
 }
 
 // New builds a core. Recover must be called once before the first message.
 func New(cfg *Config, out Output, flows Flows, sockets Sockets, admission Admission) *Core {
 	c := &Core{out: out, flows: flows, sockets: sockets, admission: admission,
-		handshakes: make(map[flow.Key]*handshake), ended: newMemory(maxEnded)}
+		handshakes: make(map[flow.Key]*handshake), ended: newMemory(maxEnded), checkers: make(map[uint16]*checker)}
+	c.gc.walk = flows.Walker()
 	c.SetConfig(cfg)
 	return c
 }
 
 // SetConfig takes up a new configuration. Existing connections keep their
-// egress node; the caller also writes EgressSlots to the data path, which
-// serves the flows whose node is gone (S-75).
+// egress node; the caller also writes Nodes and their EgressSlots to the data
+// path, which serves the flows whose node is gone (S-75).
 func (c *Core) SetConfig(cfg *Config) {
 	c.cfg = cfg
-	c.nodes = make(map[uint16]*Node, len(cfg.Nodes))
-	for i := range cfg.Nodes {
-		c.nodes[cfg.Nodes[i].Number] = &cfg.Nodes[i]
-	}
-	c.slots = EgressSlots(cfg.Nodes)
+	c.setPeers(cfg.Nodes)
 }
 
 // SetDraining starts or ends draining: no new connections, old ones stay (S-34).
@@ -148,13 +172,8 @@ func (c *Core) SetDraining(on bool) { c.draining = on }
 // Draining reports whether the server takes no new connections.
 func (c *Core) Draining() bool { return c.draining }
 
-// Message handles an authentic tracker message that came from a node.
-func (c *Core) Message(now int64, from netip.Addr, m *wire.Tracker) {
-	n := c.nodes[m.Sender]
-	if m.Role != wire.RoleNode || n == nil || n.Address != from.Unmap() {
-		c.counters.UnknownSender++
-		return
-	}
+// message handles an authentic tracker message of a node.
+func (c *Core) message(now int64, m *wire.Tracker) {
 	switch m.Type {
 	case wire.MsgOffer:
 		c.counters.Offers++
@@ -170,22 +189,15 @@ func (c *Core) Message(now int64, from netip.Addr, m *wire.Tracker) {
 
 // Tick does what is due and returns when to call again at the latest, ns.
 func (c *Core) Tick(now int64) (next int64) {
+	c.now = now
 	for len(c.due) > 0 && c.due[0].due <= now {
 		c.expire(now, c.due[0])
 	}
-	next = c.collect(now)
+	next = min(c.collect(now), c.publish(now))
 	if len(c.due) > 0 && c.due[0].due < next {
 		next = c.due[0].due
 	}
 	return next
-}
-
-// send completes and emits a message.
-func (c *Core) send(to netip.Addr, typ uint8, m *wire.Tracker) {
-	c.seq++
-	m.Header = wire.Header{Type: typ, Role: wire.RoleServer, Sender: c.cfg.Server, Boot: c.cfg.Boot, Seq: c.seq, Epoch: m.Epoch, KeyID: c.cfg.KeyID}
-	m.Server = c.cfg.Server
-	c.out.Send(to, m)
 }
 
 // endpoint finds the endpoint of a flow.

@@ -19,6 +19,16 @@ type Counters struct {
 	BadFrames      uint64 // not TCP over IP
 	UnknownSender  uint64
 	UnknownMessage uint64
+	BadMessage     uint64 // malformed
+	NotAuthentic   uint64
+	Replayed       uint64
+	StaleBoot      uint64 // of another life of the node than the lists tell of
+	NotIntroduced  uint64 // not sent: no list told the node's boot id yet
+	Publications   uint64 // datagrams
+	Published      uint64 // connections in them
+	ListsTaken     uint64
+	ListsStale     uint64 // without the nonce of the last answer
+	EgressChanged  uint64 // changes of who carries replies
 	Collected      uint64 // flow entries whose socket was gone
 	Evicted        uint64 // closing flow entries that made room
 }

@@ -43,6 +43,53 @@ func EgressSlots(nodes []Node) []netip.Addr {
 	return t
 }
 
+// Slot is an egress slot of the data path and the node that it leads to; an
+// invalid address when there is none.
+type Slot struct {
+	Index   int
+	Address netip.Addr
+}
+
+// moveSlots brings the slots up to date with who may carry replies now, and
+// returns those that changed. It costs what changed, not what there is: with a
+// thousand nodes the whole table would take ten milliseconds.
+func (c *Core) moveSlots() (changed []Slot) {
+	nodes := c.Nodes()
+	var joined []*Node
+	owned := make(map[netip.Addr]bool, len(nodes)) // by whom slots lead to
+	for _, a := range c.slots {
+		owned[a] = true
+	}
+	for i := range nodes {
+		if n := &nodes[i]; n.Egress && !owned[n.Address] {
+			joined = append(joined, n)
+		}
+	}
+	for i, a := range c.slots {
+		h := flow.Mix(uint64(i), slotSeed)
+		var best *Node
+		if p := c.byAddr[a]; p != nil && p.Egress {
+			best = &p.Node
+			for _, n := range joined {
+				if rank(h, n) > rank(h, best) {
+					best = n
+				}
+			}
+		} else {
+			best = bestEgress(h, nodes)
+		}
+		to := netip.Addr{}
+		if best != nil {
+			to = best.Address
+		}
+		if to != a {
+			c.slots[i] = to
+			changed = append(changed, Slot{i, to})
+		}
+	}
+	return changed
+}
+
 // chooseEgress fills the fields of f that decide its way north (S-23): the
 // node of its slot now, for life while that node is healthy. The outer source
 // port carries the flow's hash, so the fabric spreads flows.

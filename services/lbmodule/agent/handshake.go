@@ -107,7 +107,7 @@ func (c *Core) accept(now int64, h *handshake) {
 func (c *Core) sendAccept(offer *wire.Tracker) {
 	if n := c.nodes[offer.Sender]; n != nil {
 		m := *offer
-		c.send(n.Address, wire.MsgAccept, &m)
+		c.send(n, wire.MsgAccept, &m)
 	}
 }
 
@@ -190,9 +190,12 @@ func (c *Core) Recover(now int64) {
 		k flow.Key
 		f Flow
 	}
+	c.now, c.seq = now, max(c.seq, uint64(now/1e3))
+	c.publisher.start(now, int64(c.cfg.Publish), c.flows.Walker(), c.cfg.Boot^uint64(c.cfg.Server))
 	var found []pending
+	all := c.flows.Walker()
 	for end := false; !end; {
-		end = c.flows.Walk(1024, func(k *flow.Key, f *Flow) {
+		end = all.Walk(1024, func(k *flow.Key, f *Flow) {
 			c.gc.count(f)
 			if f.State == Pending {
 				found = append(found, pending{*k, *f})

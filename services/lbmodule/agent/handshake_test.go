@@ -360,11 +360,11 @@ func TestStrangersAreCountedAndIgnored(t *testing.T) {
 	r := newRig(t)
 	m := offer()
 	m.Type = wire.MsgOffer
-	r.core.Message(r.now, lb1, &m) // node 2's number from node 1's address
+	r.from(lb1, m) // node 2's number from node 1's address
 	m.Sender = 9
-	r.core.Message(r.now, lb2, &m)
+	r.from(lb2, m)
 	m.Sender, m.Role = 2, wire.RoleServer
-	r.core.Message(r.now, lb2, &m)
+	r.from(lb2, m)
 	r.message(wire.MsgMapped, offer())
 	r.core.Frame(r.now, []byte{1, 2, 3})
 	c := r.core.Counters()

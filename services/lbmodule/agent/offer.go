@@ -90,7 +90,7 @@ func (c *Core) sendReject(now int64, offer *wire.Tracker, reason uint8) {
 	if m.TTL > 0 {
 		m.TTL--
 	}
-	c.send(n.Address, wire.MsgReject, &m)
+	c.send(n, wire.MsgReject, &m)
 }
 
 // store puts a flow into the map. When the map is full, a connection that has

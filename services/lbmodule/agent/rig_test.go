@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
 	"testing"
@@ -21,6 +22,10 @@ type rig struct {
 	socket  SocketState
 	refuse  uint8 // what admission says
 	sent    []sent
+	words   []datagram // every other datagram
+	seqs    uint64     // of the nodes
+	routed  []Slot
+	moved   []Node
 	frames  []injected
 	counted int // accepted connections
 }
@@ -28,6 +33,12 @@ type rig struct {
 type sent struct {
 	to netip.Addr
 	m  wire.Tracker
+}
+
+type datagram struct {
+	from uint16
+	to   netip.AddrPort
+	d    []byte
 }
 
 type injected struct {
@@ -45,7 +56,9 @@ var (
 func config() *Config {
 	return &Config{
 		Server: 7, Boot: 99, WScale: 7, Seed: flow.Seed{1, 2},
-		Nodes: []Node{{Number: 1, Address: lb1, Egress: true}, {Number: 2, Address: lb2, Egress: true}},
+		Keys: []wire.ControlKey{{ID: 3, Key: wire.Key{K0: 4, K1: 5}}}, Ring: flow.Seed{3, 4},
+		Nodes: []Node{{Number: 1, Address: lb1, Boot: 11, Egress: true, Tracker: true, Seed: 101},
+			{Number: 2, Address: lb2, Boot: 12, Egress: true, Tracker: true, Seed: 102}},
 		Endpoints: []Endpoint{
 			{Address: netip.MustParseAddr("203.0.113.10"), Proto: 6, PortFirst: 80, PortLast: 90, AcceptAfter: 2},
 			{Address: netip.MustParseAddr("2001:db8:100::10"), Proto: 6, PortFirst: 80, PortLast: 80},
@@ -62,7 +75,43 @@ func newRig(t *testing.T) *rig {
 
 // Output.
 
-func (r *rig) Send(to netip.Addr, m *wire.Tracker) { r.sent = append(r.sent, sent{to, *m}) }
+func (r *rig) Send(from uint16, to netip.AddrPort, d []byte) {
+	if to.Port() != wire.PortTracker {
+		r.words = append(r.words, datagram{from, to, bytes.Clone(d)})
+		return
+	}
+	var m wire.Tracker
+	n := r.node(to.Addr())
+	if err := wire.GetTracker(bytes.Clone(d), &m, r.trackerKey(r.self(), n)); err != nil {
+		r.t.Errorf("the message to %s does not open: %v", to, err)
+	}
+	r.sent = append(r.sent, sent{to.Addr(), m})
+}
+
+func (r *rig) Route(nodes []Node, slots []Slot) {
+	r.moved, r.routed = append(r.moved, nodes...), append(r.routed, slots...)
+}
+
+// node is the end of a pair that has an address.
+func (r *rig) node(a netip.Addr) wire.Peer {
+	for i := range r.core.cfg.Nodes {
+		if n := &r.core.cfg.Nodes[i]; n.Address == a {
+			return wire.Peer{Role: wire.RoleNode, Number: n.Number, Boot: r.core.nodes[n.Number].Boot}
+		}
+	}
+	r.t.Fatalf("no node has address %s", a)
+	return wire.Peer{}
+}
+
+func (r *rig) self() wire.Peer {
+	return wire.Peer{Role: wire.RoleServer, Number: r.core.cfg.Server, Boot: r.core.cfg.Boot}
+}
+
+func (r *rig) trackerKey(_, _ wire.Peer) wire.Key { return r.core.cfg.Keys[0].Key }
+
+func (r *rig) pairKey(from, to wire.Peer) wire.Key {
+	return wire.PairKey(r.core.cfg.Keys[0].Key, from, to)
+}
 
 func (r *rig) Inject(frame []byte, kind InjectKind) {
 	var f injected
@@ -100,11 +149,28 @@ func (r *rig) Delete(k *flow.Key) {
 	r.order = slices.DeleteFunc(r.order, func(o flow.Key) bool { return o == *k })
 }
 
-func (r *rig) Walk(_ int, visit func(*flow.Key, *Flow)) bool {
-	for _, k := range r.order {
-		f := r.flows[k]
+func (r *rig) Walker() Walker { return &walker{r: r} }
+
+// walker goes through the map in the order in which it was filled.
+type walker struct {
+	r    *rig
+	next int
+}
+
+func (w *walker) Walk(n int, visit func(*flow.Key, *Flow)) bool {
+	for range n {
+		if w.next >= len(w.r.order) {
+			break
+		}
+		k := w.r.order[w.next]
+		w.next++
+		f := w.r.flows[k]
 		visit(&k, &f)
 	}
+	if w.next < len(w.r.order) {
+		return false
+	}
+	w.next = 0
 	return true
 }
 
@@ -129,7 +195,16 @@ func (r *rig) message(typ uint8, m wire.Tracker) {
 	if m.Sender == 1 {
 		from = lb1
 	}
-	r.core.Message(r.now, from, &m)
+	r.from(from, m)
+}
+
+// from brings a message of a node to the core.
+func (r *rig) from(a netip.Addr, m wire.Tracker) {
+	r.seqs++
+	m.Header.Seq, m.Boot, m.KeyID = r.seqs, r.node(a).Boot, r.core.cfg.Keys[0].ID
+	var d [wire.TrackerSize]byte
+	wire.PutTracker(d[:], &m, r.trackerKey(r.node(a), r.self()))
+	r.core.Datagram(r.now, netip.AddrPortFrom(a, wire.PortTracker), d[:])
 }
 
 // tick lets time pass to a moment, waking the core whenever it asked for it.

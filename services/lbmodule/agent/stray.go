@@ -31,9 +31,13 @@ func (c *Core) Stray(now int64, s *Stray) {
 		c.counters.NotHereLimited++
 		return
 	}
+	to := c.byAddr[s.From]
+	if to == nil {
+		return // it has left the configuration since
+	}
 	c.counters.NotHere++
 	m := wire.Tracker{Key: s.Key, Seq: s.Seq, Ack: s.Ack, TCPFlags: s.Flags, Ingress: NoNode, Primary: NoNode, Secondary: NoNode}
-	c.send(s.From, wire.MsgNotHere, &m)
+	c.send(to, wire.MsgNotHere, &m)
 }
 
 // bucket is a token bucket that holds a tenth of a second's worth.

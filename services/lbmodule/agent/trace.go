@@ -39,8 +39,7 @@ func (c *Core) Trace(k *flow.Key) (Trace, bool) {
 // decides the same way.
 func (c *Core) egressOf(f *Flow) uint16 {
 	slot := uint16(NoNode)
-	for i := range c.cfg.Nodes {
-		n := &c.cfg.Nodes[i]
+	for _, n := range c.peers {
 		if n.Egress && n.Address == netip.AddrFrom4(f.Egress) {
 			return n.Number
 		}

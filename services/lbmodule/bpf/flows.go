@@ -13,7 +13,10 @@ import (
 const flowSize = int(unsafe.Sizeof(agent.Flow{}))
 
 // Flows is the kernel's flow map as the agent uses it.
-type Flows struct {
+type Flows struct{ m *ebpf.Map }
+
+// walker is a walk through the map.
+type walker struct {
 	m      *ebpf.Map
 	cursor *ebpf.MapBatchCursor
 	keys   [][flow.KeySize]byte
@@ -50,8 +53,11 @@ func (f *Flows) Delete(k *flow.Key) {
 	_ = f.m.Delete(key[:]) // all it can say is that there was none
 }
 
-// Walk visits about n flows; see agent.Flows.
-func (f *Flows) Walk(n int, visit func(k *flow.Key, v *agent.Flow)) (end bool) {
+// Walker begins a walk.
+func (f *Flows) Walker() agent.Walker { return &walker{m: f.m} }
+
+// Walk visits about n flows; see agent.Walker.
+func (f *walker) Walk(n int, visit func(k *flow.Key, v *agent.Flow)) (end bool) {
 	if f.cursor == nil {
 		f.cursor = new(ebpf.MapBatchCursor)
 	}

@@ -79,9 +79,10 @@ func TestFlowsAreWalkedOnceEach(t *testing.T) {
 		t.Error("the map takes more than its bound")
 	}
 	for _, step := range []int{1, 100, 1 << 20} {
+		w := f.Walker()
 		seen := map[uint16]int{}
 		for range 100000 {
-			if f.Walk(step, func(k *flow.Key, v *agent.Flow) {
+			if w.Walk(step, func(k *flow.Key, v *agent.Flow) {
 				seen[k.ClientPort]++
 				if v.ServerISN != serverISN {
 					t.Fatalf("value is %+v", v)
@@ -98,7 +99,7 @@ func TestFlowsAreWalkedOnceEach(t *testing.T) {
 		k.ClientPort = port
 		f.Delete(&k)
 	}
-	if !f.Walk(10, func(*flow.Key, *agent.Flow) { t.Error("a deleted flow is visited") }) {
+	if !f.Walker().Walk(10, func(*flow.Key, *agent.Flow) { t.Error("a deleted flow is visited") }) {
 		t.Error("an empty map has no end")
 	}
 }

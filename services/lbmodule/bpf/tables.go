@@ -28,15 +28,42 @@ func (d *Data) Configure(nodes []agent.Node, endpoints []agent.Endpoint) error {
 
 func (d *Data) setNodes(nodes []agent.Node) error {
 	want := make(map[[4]byte][4]byte, len(nodes))
-	for _, n := range nodes {
-		var v [4]byte
-		binary.NativeEndian.PutUint16(v[:], n.Number)
-		if n.Egress {
-			v[2] = 1
-		}
-		want[n.Address.As4()] = v
+	for i := range nodes {
+		want[nodes[i].Address.As4()] = nodeValue(&nodes[i])
 	}
 	return replace(d.objs.WeirNodes, want)
+}
+
+// nodeValue is struct weir_node.
+func nodeValue(n *agent.Node) (v [4]byte) {
+	binary.NativeEndian.PutUint16(v[:], n.Number)
+	if n.Egress {
+		v[2] = 1
+	}
+	return v
+}
+
+// Route writes the nodes and egress slots that changed. The node's own entry
+// decides first, so replies leave a dead node with the first write (S-75).
+func (d *Data) Route(nodes []agent.Node, slots []agent.Slot) error {
+	for i := range nodes {
+		if err := d.objs.WeirNodes.Put(nodes[i].Address.As4(), nodeValue(&nodes[i])); err != nil {
+			return fmt.Errorf("write the table of LB nodes: %w", err)
+		}
+	}
+	keys, values := make([]uint32, len(slots)), make([][4]byte, len(slots))
+	for i, s := range slots {
+		keys[i] = uint32(s.Index)
+		if s.Address.IsValid() {
+			values[i] = s.Address.As4()
+		}
+	}
+	if len(slots) > 0 {
+		if _, err := d.objs.WeirSlots.BatchUpdate(keys, values, nil); err != nil {
+			return fmt.Errorf("write the table of egress slots: %w", err)
+		}
+	}
+	return nil
 }
 
 func (d *Data) setSlots(slots []netip.Addr) error {
