@@ -149,14 +149,25 @@ func (c *Core) success(p *peer, sent time.Duration) {
 	p.answered = max(p.answered, sent)
 	c.acquit(p)
 	c.tellAskers(p)
-	if !p.dead {
+	switch {
+	case p.dead:
+		death := wire.Death{Number: p.number, By: p.deadBy, Boot: p.boot, Beats: p.deadBeats}
+		p.beats = max(p.beats, p.deadBeats+2*margin) + 1
+		c.rise(p)
+		c.gaveUp(p, death)
+	case p.state == StateUnhealthy:
 		p.beats++
 		c.rise(p)
-		return
+		c.gaveUp(p, wire.Death{Number: p.number, By: c.cfg.Self, Boot: p.boot, Beats: p.beats})
+	default:
+		p.beats++
+		c.rise(p)
 	}
-	death := wire.Death{Number: p.number, By: p.deadBy, Boot: p.boot, Beats: p.deadBeats}
-	p.beats = max(p.beats, p.deadBeats+2*margin) + 1
-	c.rise(p)
-	c.tell(p, death) // it was given up, so it must synchronise before it is announced again
+}
+
+// gaveUp tells a node that lives that it was given up, so that it synchronises
+// before it is announced again, and the others that it lives.
+func (c *Core) gaveUp(p *peer, d wire.Death) {
+	c.tell(p, d)
 	c.spread(p)
 }

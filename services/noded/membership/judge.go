@@ -7,13 +7,11 @@ import (
 	"weir/dataplane/wire"
 )
 
-// deafAfter is how many intervals the own dataplane may be silent before this
-// node judges nobody.
-const deafAfter = 2
-
 // judge counts the checks of the last interval that were not answered (S-57).
 func (c *Core) judge() {
-	if c.now-c.own.heard > deafAfter*c.cfg.Interval {
+	// Three misses take longer than this: if they are our own dataplane's fault,
+	// that is known in time.
+	if c.now-c.own.heard > c.cfg.Interval*time.Duration(2*c.cfg.Misses-1)/2 {
 		for _, p := range c.peers {
 			p.due = 0
 			c.acquit(p)

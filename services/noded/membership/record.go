@@ -14,6 +14,11 @@ const inService = wire.NodeTrack | wire.NodeSpeak | wire.NodeAnnounce
 // in force before it joins.
 const joinAnyway = 10
 
+// returnAfter is how many intervals a node that others went on without waits
+// for their news: the ring that it comes back to may be the one that it left, and
+// their old records say that they are synchronised for it.
+const returnAfter = 10
+
 // own is this node's own record, and what moves it from joining to leaving.
 type own struct {
 	record   wire.NodeRecord
@@ -21,6 +26,7 @@ type own struct {
 	sessions bool          // BGP sessions for the neighbours are established
 	drain    bool          // the operator wants this node out
 	since    time.Duration // since when this dataplane lives, or tracks, or since it was last given up
+	returns  bool          // others have gone on without us: what they say must be newer than that
 	leaving  time.Duration // since when it is not announced on its way out
 	drained  bool
 
@@ -31,7 +37,7 @@ type own struct {
 
 // newLife begins anew with another dataplane, or none yet.
 func (o *own) newLife(boot uint64, now time.Duration) {
-	o.since = now
+	o.since, o.returns = now, false
 	o.record.Boot, o.record.Flags, o.record.Synced = boot, 0, 0
 	o.force, o.died, o.condemned = 0, 0, 0
 	o.drained = false
@@ -54,8 +60,8 @@ func (c *Core) Dataplane(now time.Duration, boot uint64, force, synced uint32) {
 	c.at(now)
 	o := &c.own
 	o.heard = c.now
-	if boot == o.record.Boot && force == o.force && synced == o.record.Synced {
-		return
+	if synced != force {
+		synced = 0 // of a ring of the past
 	}
 	tell := boot != o.record.Boot || synced != o.record.Synced
 	if boot != o.record.Boot {
@@ -140,7 +146,7 @@ func (c *Core) ownDeath(d wire.Death) {
 		}
 	case !dispute && (o.died == 0 || d.Beats > o.died+margin):
 		o.died = d.Beats
-		o.since = c.now
+		o.since, o.returns = c.now, true
 		c.out.Event(Event{Kind: SelfDied, Number: c.cfg.Self, By: d.By, Boot: d.Boot, Detail: fmt.Sprintf("%d heartbeats", d.Beats)})
 		c.flags(o.record.Flags &^ (wire.NodeSpeak | wire.NodeAnnounce))
 	}
@@ -189,10 +195,10 @@ func (c *Core) advance() {
 		c.leave(epoch, f)
 	case c.isolation.on:
 		c.flags(f &^ (wire.NodeSpeak | wire.NodeAnnounce))
-		o.since = c.now
+		o.since, o.returns = c.now, true
 	case f&wire.NodeLeaving != 0:
 		o.drained = false
-		o.since = c.now
+		o.since, o.returns = c.now, true
 		c.flags(f &^ wire.NodeLeaving)
 	case f&wire.NodeTrack == 0:
 		// While many join at once the ring changes faster than it comes into force.
@@ -239,15 +245,16 @@ func (c *Core) leave(epoch uint32, f uint8) {
 // the present ring. When nobody is announced, nobody has anything to give: state
 // comes from publications then.
 func (c *Core) complete(epoch uint32) bool {
-	if c.own.force != epoch {
+	o := &c.own
+	if o.force != epoch || o.returns && c.now-o.since < returnAfter*c.cfg.Interval {
 		return false
 	}
 	for _, p := range c.peers {
 		if p.state == StateHealthy && p.record.Flags&wire.NodeAnnounce != 0 {
-			return c.synced(epoch) && (c.own.record.Synced == epoch || !c.tracker())
+			return c.synced(epoch) && (o.record.Synced == epoch || !c.tracker())
 		}
 	}
-	return c.now-c.own.since >= 2*c.cfg.Publication
+	return c.now-o.since >= 2*c.cfg.Publication
 }
 
 // synced reports that all other members of the ring have synchronised for epoch.
