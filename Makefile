@@ -48,7 +48,7 @@ have-deps:
 build: have-deps ## all programs into build/bin
 	@mkdir -p $(BIN)
 	go build -ldflags '$(LDFLAGS) -extldflags "$(NET_VIRTIO)"' -o $(BIN)/dataplane ./dataplane
-	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./services/noded ./services/lbmodule ./services/weirctl ./qemu/weir-lab ./qemu/weir-test
+	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./services/noded ./services/lbmodule ./services/configd ./services/weirctl ./qemu/weir-lab ./qemu/weir-test
 
 check: build ## the quick tests (under 3 minutes)
 	$(BIN)/weir-test -quick

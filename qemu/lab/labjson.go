@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"weir/qemu/topology"
+	"weir/services/identity"
 )
 
 // Description is lab.json: what users of a running lab need to know. Its
@@ -20,6 +21,7 @@ type Description struct {
 	Router  RouterInfo   `json:"router"`
 	LBNodes []NodeInfo   `json:"lb_nodes"`
 	Servers []ServerInfo `json:"servers"`
+	Config  ConfigInfo   `json:"config"`
 }
 
 // VIP is a public endpoint.
@@ -56,6 +58,16 @@ type NodeInfo struct {
 	Serial    string         `json:"serial"`  // Unix socket of the console, in QEMU labs
 }
 
+// ConfigInfo is the configuration service, and an operator's certificate for it.
+type ConfigInfo struct {
+	Namespace string         `json:"namespace"`
+	Address   string         `json:"address"` // and port, reachable from every machine on the fabric
+	CA        string         `json:"ca"`
+	Cert      string         `json:"cert"`
+	Key       string         `json:"key"`
+	Pids      map[string]int `json:"pids"`
+}
+
 // ServerInfo is a server node.
 type ServerInfo struct {
 	ID        string         `json:"id"`
@@ -74,6 +86,11 @@ func (l *Lab) describe() Description {
 		Kind:   "namespaces",
 		Client: Machine{Namespace: topology.ClientName, Address: t.Client.V4.Addr().String(), Address6: t.Client.V6.Addr().String()},
 		Router: RouterInfo{Namespace: topology.RouterName, Vtysh: "vtysh -N " + topology.RouterName},
+	}
+	operator := l.certificate(identity.Operator, operatorID)
+	d.Config = ConfigInfo{
+		Namespace: topology.ControllerName, Address: t.ConfigService().String(), Pids: l.pids(topology.ControllerID, configdName),
+		CA: operator.CA, Cert: operator.Cert, Key: operator.Key,
 	}
 	for _, v := range t.VIPs {
 		d.VIPs = append(d.VIPs, VIP{Name: v.Name, Address: v.Address.String(), Address6: v.Address6.String(), Port: v.Port})

@@ -63,6 +63,9 @@ func (l *Lab) buildNetwork() error {
 	if err := netns.Address(topology.RouterName, "north0", t.RouterNorth.V4, t.RouterNorth.V6); err != nil {
 		return err
 	}
+	if err := l.wireController(); err != nil {
+		return err
+	}
 	for _, n := range t.Nodes {
 		if err := wireNode(n, t.RouterNorth); err != nil {
 			return err

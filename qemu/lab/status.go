@@ -32,6 +32,7 @@ func (l *Lab) Status(out io.Writer) error {
 	}
 	row("client", d.Client.Namespace, d.Client.Address)
 	row("router", d.Router.Namespace, "", "zebra", "bgpd")
+	row("controller", d.Config.Namespace, d.Config.Address, configdName)
 	for _, n := range d.LBNodes {
 		row(n.ID, n.Namespace, n.North+" "+n.South, dataplaneName, nodedName)
 	}

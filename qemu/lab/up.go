@@ -71,6 +71,11 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 		return err
 	}
 	if !l.Plain {
+		l.say("starting configd on the controller")
+		controller, err := l.startController(ctx)
+		if err := keep(controller, err); err != nil {
+			return err
+		}
 		l.say("starting lbmodule on every server, dataplane and noded on every node")
 		if err := l.startOurs(keep); err != nil {
 			return err
@@ -99,12 +104,13 @@ const (
 	dataplaneName = "dataplane"
 	nodedName     = "noded"
 	moduleName    = "lbmodule"
+	configdName   = "configd"
 )
 
 func (l *Lab) checkPrograms() error {
 	needed := []string{nginxPath, filepath.Join(frrLibDir, "bgpd"), filepath.Join(frrLibDir, "zebra")}
 	if !l.Plain {
-		for _, name := range []string{dataplaneName, nodedName, moduleName} {
+		for _, name := range []string{dataplaneName, nodedName, moduleName, configdName} {
 			needed = append(needed, filepath.Join(l.Bin, name))
 		}
 	}
@@ -125,6 +131,12 @@ func (l *Lab) prepareDirs() error {
 		return fmt.Errorf("%s is too long for a Unix socket: move the source tree to a shorter path", path)
 	}
 	if err := l.prepareDir("router"); err != nil {
+		return err
+	}
+	if err := l.makeAuthority(); err != nil {
+		return err
+	}
+	if err := l.prepareController(); err != nil {
 		return err
 	}
 	if err := l.writeKey(); err != nil {
@@ -164,10 +176,7 @@ func (l *Lab) startOurs(keep func(*running, error) error) error {
 
 // ourProgram is how one of our programs runs on a machine.
 func (l *Lab) ourProgram(machine, name string) program {
-	conf := "node.yaml"
-	if name == moduleName {
-		conf = "module.yaml"
-	}
+	conf := map[string]string{dataplaneName: "node.yaml", nodedName: "node.yaml", moduleName: "module.yaml", configdName: "configd.yaml"}[name]
 	return program{
 		machine: machine, name: name, namespace: "weir-" + machine,
 		argv: []string{filepath.Join(l.Bin, name), "--config", filepath.Join(l.machineDir(machine), conf)},

@@ -48,11 +48,11 @@ func (s *Soak) open(ctx context.Context, i int) error {
 	if err != nil {
 		return fmt.Errorf("connection %d: %w", i, err)
 	}
+	c.adopt(conn)
 	s.add(c)
 	if _, err := conn.Write(hello(c.id)); err != nil {
 		return fmt.Errorf("connection %d from %v: %w", i, conn.LocalAddr(), err)
 	}
-	c.adopt(conn)
 	s.run(c, conn, c.kind.up, c.kind.down, upOf(c.id), downOf(c.id), &c.up, &c.down)
 	select {
 	case <-c.served:

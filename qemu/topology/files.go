@@ -39,10 +39,21 @@ type ServerPaths struct {
 	WWW     string // the files that it serves
 }
 
+// ControllerPaths are the places on the controller that its configd.yaml names.
+type ControllerPaths struct {
+	State         string // directory of the embedded etcd
+	CA, Cert, Key string
+}
+
 // ClusterYAML is the cluster file that nodes and modules read. keyFile is
 // relative to it.
 func (t *Topology) ClusterYAML(keyFile string) (string, error) {
-	return render("cluster.yaml.tmpl", map[string]any{"T": t, "KeyFile": keyFile, "RouterASN": RouterASN, "LBASN": LBASN, "MTU": MTU})
+	return render("cluster.yaml.tmpl", map[string]any{"T": t, "KeyFile": keyFile, "RouterASN": RouterASN, "LBASN": LBASN, "MTU": MTU, "ClusterName": ClusterName})
+}
+
+// ConfigdYAML is the configuration of the controller's configd.
+func (t *Topology) ConfigdYAML(p ControllerPaths) (string, error) {
+	return render("configd.yaml.tmpl", map[string]any{"Listen": t.ConfigService(), "Paths": p})
 }
 
 // NodeYAML is the configuration of one LB node's dataplane and noded.

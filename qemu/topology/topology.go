@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+
+	"weir/services/config"
 )
 
 // Limits come from the address plan: a node's two BGP addresses end at
@@ -22,6 +24,9 @@ const (
 	ClientName = "weir-client"
 	RouterName = "weir-router"
 	FabricName = "weir-fabric" // the switches of both LANs
+
+	ControllerName = "weir-controller" // runs the configuration service
+	ControllerID   = "controller"
 )
 
 // Autonomous system numbers of the router and of the LB nodes.
@@ -80,6 +85,16 @@ type Topology struct {
 	Client       Link // the client's address
 	RouterClient Link // the router, on the client's side
 	RouterNorth  Link // the router, on the LB nodes' side
+
+	Controller netip.Prefix // on the fabric
+}
+
+// ClusterName is in the certificates of all machines too.
+const ClusterName = "lab"
+
+// ConfigService is where the configuration service listens.
+func (t *Topology) ConfigService() netip.AddrPort {
+	return netip.AddrPortFrom(t.Controller.Addr(), config.ConfigPort)
 }
 
 // New makes the description for the given number of LB nodes and servers. It
@@ -95,6 +110,7 @@ func New(nodes, servers int) (*Topology, error) {
 		Client:       Link{V4: prefix("198.51.100.10/24"), V6: prefix("2001:db8:51::10/64")},
 		RouterClient: Link{V4: prefix("198.51.100.1/24"), V6: prefix("2001:db8:51::1/64")},
 		RouterNorth:  Link{V4: prefix("10.10.0.1/24"), V6: prefix("2001:db8:10::1/64")},
+		Controller:   prefix("10.20.0.2/24"),
 	}
 	for i := 1; i <= nodes; i++ {
 		t.Nodes = append(t.Nodes, Node{

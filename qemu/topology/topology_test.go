@@ -26,6 +26,7 @@ func TestEveryAddressIsUsedOnce(t *testing.T) {
 	}
 	use("router", top.RouterNorth.V4)
 	use("router", top.RouterNorth.V6)
+	use("controller", top.Controller)
 	for _, n := range top.Nodes {
 		use(n.ID, n.North)
 		use(n.ID, n.North6)
@@ -90,6 +91,13 @@ func TestTheProgramsAcceptTheirConfiguration(t *testing.T) {
 	}
 	if _, err := config.ParseCluster("cluster.yaml", []byte(text)); err != nil {
 		t.Errorf("cluster.yaml: %v", err)
+	}
+	text, err = top.ConfigdYAML(ControllerPaths{State: "/lab/controller/state", CA: "/lab/pki/ca.crt", Cert: "/lab/pki/configd-controller.crt", Key: "/lab/pki/configd-controller.key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.ParseConfigd("configd.yaml", []byte(text)); err != nil {
+		t.Errorf("configd.yaml: %v", err)
 	}
 	text, err = top.NodeYAML(top.Nodes[0], NodePaths{Cluster: "/lab/cluster.yaml", Run: "/lab/lb1/run", State: "/lab/lb1/state"})
 	if err != nil {
