@@ -27,7 +27,7 @@ func (w *world) checkEstablished(s *server) {
 		}
 	}
 	want := 2
-	if w.shaken || true {
+	if w.shaken {
 		want = 1 // of two that held it, one may be dead
 	}
 	if holders < want {

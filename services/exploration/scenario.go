@@ -62,14 +62,17 @@ func serverMAC(i int) lbnode.MAC     { return lbnode.MAC{2, 0, 0, 0, 2, byte(i)}
 var routerMAC = lbnode.MAC{2, 0, 0, 0, 3, 0}
 
 // members says which nodes do what: bit i is node i.
-type members struct{ alive, trackers uint8 }
+type members struct {
+	alive, trackers uint8
+	settled         bool // for longer than a lease (S-58)
+}
 
 func (m members) has(set uint8, i int) bool { return set&(1<<i) != 0 }
 
 // nodeConfig is the configuration of node i when the cluster consists of these members.
 func nodeConfig(i int, m members) (*lbnode.Config, error) {
 	c := &lbnode.Config{Self: uint16(i), Boot: uint64(i) + 77, Epoch: uint32(m.trackers&m.alive) + 1, Secrets: secrets, FabricMTU: fabricMTU, WScale: wscale,
-		HoldBytes: 16384, HoldPkts: 16, Lease: 100, Settled: true, WallNanos: epochWall, Routers: []lbnode.MAC{routerMAC},
+		HoldBytes: 16384, HoldPkts: 16, Settled: m.settled, WallNanos: epochWall, Routers: []lbnode.MAC{routerMAC},
 		MACs: [packet.NumPorts]lbnode.MAC{northMAC(i), southMAC(i)}}
 	for n := range Nodes {
 		alive := m.has(m.alive, n)
@@ -139,7 +142,7 @@ func (c *configs) module(i int, m members) (*agent.Config, []netip.Addr) {
 // trackers are the flow's, when all nodes are on the ring.
 func trackers(c *configs) (primary, secondary int) {
 	var list []hashring.Member
-	for _, n := range c.node(0, members{7, 7}).Nodes {
+	for _, n := range c.node(0, members{7, 7, true}).Nodes {
 		list = append(list, hashring.Member{Number: n.Number, Seed: n.Seed})
 	}
 	p, s := hashring.New(list, secrets.Ring).Trackers(&key)

@@ -211,6 +211,7 @@ func (w *world) hash() uint64 {
 	}
 	h.add(reflect.ValueOf(w.members))
 	h.number(w.noticed)
+	h.number(w.settles)
 	for _, v := range []int{w.crashes, w.changes, w.asked, int(w.routed)} {
 		h.int(int64(v))
 	}

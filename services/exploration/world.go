@@ -19,9 +19,9 @@ type world struct {
 	client  clientHost
 	flight  []*datagram
 	members members
-	news    members // what the detector will tell
-	noticed int64   // when
-	routed  uint8   // nodes to which the router sends
+	noticed int64 // when the detector will tell of deaths
+	settles int64 // when it will tell that nothing has changed for a lease
+	routed  uint8 // nodes to which the router sends
 	order   [Nodes]int
 	asked   int // the server that rejects; -1: none yet
 
@@ -36,12 +36,15 @@ const start = int64(1e15)
 // detection is how long a node is dead until the others learn of it, ns (S-57).
 const detection = 3e8
 
+// lease is how long nothing must have changed for the ring to count as settled, ns.
+const lease = 10e9
+
 var pastSeed = maphash.MakeSeed()
 
 // newWorld builds the system at its start.
 func newWorld(s Scenario, b Bounds, c *configs, p *pool) (*world, error) {
 	p.reset()
-	w := &world{scenario: s, configs: c, pool: p, now: start, crashes: b.Crashes, changes: b.Changes, asked: -1, noticed: never, members: members{alive: 7, trackers: 7}}
+	w := &world{scenario: s, configs: c, pool: p, now: start, crashes: b.Crashes, changes: b.Changes, asked: -1, noticed: never, members: members{alive: 7, trackers: 7, settled: true}, settles: never}
 	primary, secondary := trackers(c)
 	third := Nodes - primary - secondary
 	w.order = [3][Nodes]int{{primary, secondary, third}, {secondary, third, primary}, {third, primary, secondary}}[s.Ingress]
@@ -182,18 +185,31 @@ func (w *world) toggle(i int) {
 	w.changes--
 	w.shaken = true
 	w.members.trackers ^= 1 << i
+	w.unsettle()
+}
+
+// unsettle lets everybody know that the ring is another one.
+func (w *world) unsettle() {
+	w.members.settled, w.settles = false, w.now+lease
 	w.announce()
 }
 
-// notice tells everybody who is dead.
+// notice tells everybody who is dead, or that all is as it was for a lease.
 func (w *world) notice() {
+	if w.now >= w.settles {
+		w.members.settled, w.settles = true, never
+		w.announce()
+	}
+	if w.now < w.noticed {
+		return
+	}
 	w.noticed = never
 	for i, n := range w.nodes {
 		if n.dead {
 			w.members.alive &^= 1 << i
 		}
 	}
-	w.announce()
+	w.unsettle()
 }
 
 // due is when a part's next timer fires.
@@ -205,7 +221,7 @@ func (w *world) due(p part) int64 {
 		s := w.servers[p-firstServer]
 		return min(s.due, s.kernel.due)
 	case p == theDetector:
-		return w.noticed
+		return min(w.noticed, w.settles)
 	default:
 		return w.client.due
 	}

@@ -3,9 +3,9 @@ package simulation
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
-	"weir/dataplane/lbnode"
 	"weir/dataplane/packet"
 	"weir/services/config"
 )
@@ -21,6 +21,11 @@ type Options struct {
 	Weather  func(r *rand.Rand) []Stage
 	Corrupts bool // the weather changes bits, so components pass wrong checksums on
 	Script   bool // watch for scripted faults on the buses of the nodes
+
+	// Membership has the nodes find out about each other, as they do outside of
+	// the simulation. Without it everything is as the cluster file says, and
+	// whoever is killed is known to be dead at once.
+	Membership bool
 }
 
 // Cluster is a whole cluster on three buses: client and router, router and
@@ -36,10 +41,13 @@ type Cluster struct {
 
 	Access, North, Fabric *Bus
 
-	corrupts bool
-	config   *config.Cluster
-	roles    *roleBook
-	stranger *Port
+	corrupts   bool
+	membership bool // nodes find out about each other
+	config     *config.Cluster
+	roles      *roleBook
+	stranger   *Port
+	macs       map[netip.Addr]MAC // of the machines on the fabric
+	bgp        *sessions
 }
 
 // Segment latencies.
@@ -52,7 +60,7 @@ const (
 // NewCluster builds a cluster whose parts all work.
 func NewCluster(seed uint64, o Options) (c *Cluster, err error) {
 	sim := New(seed)
-	c = &Cluster{Sim: sim, corrupts: o.Corrupts, Load: NewWorkload(sim), Script: NewScript(isVIP),
+	c = &Cluster{Sim: sim, corrupts: o.Corrupts, membership: o.Membership, macs: map[netip.Addr]MAC{}, Load: NewWorkload(sim), Script: NewScript(isVIP),
 		Access: sim.NewBus("access", accessLatency), North: sim.NewBus("north", northLatency), Fabric: sim.NewBus("fabric", fabricLatency)}
 	defer func() {
 		if err != nil {
@@ -79,29 +87,46 @@ func NewCluster(seed uint64, o Options) (c *Cluster, err error) {
 	}
 	var hops []MAC
 	for i := range c.config.Nodes {
-		n, err := NewNode(sim, c.config.Nodes[i].ID, workers, c.North, c.Fabric, [packet.NumPorts]MAC{nodeMAC(0, i+1), nodeMAC(1, i+1)})
+		n, err := NewNode(sim, c.config.Nodes[i].ID, c.config.Nodes[i].Number, workers, c.North, c.Fabric, [packet.NumPorts]MAC{nodeMAC(0, i+1), nodeMAC(1, i+1)})
 		if err != nil {
 			return c, err
 		}
 		c.Nodes = append(c.Nodes, n)
 		hops = append(hops, nodeMAC(0, i+1))
+		c.macs[c.config.Nodes[i].South] = nodeMAC(1, i+1)
+		c.Router.AddNode(c.config.Nodes[i].North, nodeMAC(0, i+1))
 	}
-	c.Router.SetNextHops(hops)
 	for i := range c.config.Servers {
 		s, err := NewServer(c, &c.config.Servers[i])
 		if err != nil {
 			return c, err
 		}
 		c.Servers = append(c.Servers, s)
+		c.macs[s.address] = serverMAC(i + 1)
 		if err := c.Load.Serve(s.Host, i+1, ServicePort); err != nil {
 			return c, err
 		}
 	}
-	if err := c.Configure(); err != nil {
-		return c, err
-	}
-	for _, n := range c.Nodes {
-		n.tick()
+	if o.Membership {
+		c.bgp = newSessions(c)
+		for _, s := range c.Servers {
+			if err := s.configure(c.config); err != nil {
+				return c, err
+			}
+		}
+		for _, n := range c.Nodes {
+			n.bgp = c.bgp
+			c.begin(n)
+			n.tick()
+		}
+	} else {
+		c.Router.SetNextHops(hops)
+		if err := c.Configure(); err != nil {
+			return c, err
+		}
+		for _, n := range c.Nodes {
+			n.tick()
+		}
 	}
 	c.install(o)
 	return c, nil
@@ -111,8 +136,10 @@ func NewCluster(seed uint64, o Options) (c *Cluster, err error) {
 // what components really sent, then the script, then the weather.
 func (c *Cluster) install(o Options) {
 	for i, n := range c.Nodes {
-		for _, p := range n.Ports {
-			p.Out = append(p.Out, c.roles.watch(c.config.Nodes[i].Number))
+		for port, p := range n.Ports {
+			l := n.links[port]
+			p.Out = append(p.Out, c.roles.watch(c.config.Nodes[i].Number), l.stage(&l.out))
+			p.In = append(p.In, l.stage(&l.in))
 		}
 	}
 	for _, bus := range []*Bus{c.Access, c.North, c.Fabric} {
@@ -135,37 +162,6 @@ func (c *Cluster) install(o Options) {
 
 // Roles tells which nodes have played which part for a connection so far.
 func (c *Cluster) Roles(t Tuple) Roles { return *c.roles.of(t) }
-
-// Configure gives every node and module the cluster's present configuration.
-func (c *Cluster) Configure() error {
-	for i, n := range c.Nodes {
-		cfg, err := config.LBNode(c.config, n.ID, nil)
-		if err != nil {
-			return err
-		}
-		cfg.Boot = uint64(i + 1)
-		cfg.MACs = [packet.NumPorts]lbnode.MAC{lbnode.MAC(nodeMAC(0, i+1)), lbnode.MAC(nodeMAC(1, i+1))}
-		cfg.Routers = []lbnode.MAC{lbnode.MAC(routerMAC())}
-		cfg.WallNanos = epoch.UnixNano()
-		cfg.Lease = 0 // nobody publishes here: entries live until their room is needed
-		for j := range cfg.Nodes {
-			cfg.Nodes[j].MAC = lbnode.MAC(nodeMAC(1, j+1))
-		}
-		for j := range cfg.Servers {
-			cfg.Servers[j].MAC = lbnode.MAC(serverMAC(j + 1))
-		}
-		if err := cfg.Prepare(); err != nil {
-			return fmt.Errorf("configure node %s: %w", n.ID, err)
-		}
-		n.SetConfig(&cfg)
-	}
-	for _, s := range c.Servers {
-		if err := s.configure(c.config); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // Kill stops a node, and lets router and cluster know at once.
 func (c *Cluster) Kill(node int) error {

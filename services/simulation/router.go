@@ -17,14 +17,15 @@ type Router struct {
 
 	seed     flow.Seed
 	nextHops []MAC
-	hosts    map[netip.Addr]MAC
+	hosts    map[netip.Addr]MAC // on the side of the clients
+	nodes    map[netip.Addr]MAC // on the side of the LB nodes
 	isVIP    func(netip.Addr) bool
 }
 
 // NewRouter attaches a router to both buses.
 func NewRouter(sim *Sim, access, north *Bus, accessMAC, northMAC MAC, isVIP func(netip.Addr) bool) *Router {
 	rand := sim.Rand("router")
-	r := &Router{seed: flow.Seed{rand.Uint64(), rand.Uint64()}, hosts: map[netip.Addr]MAC{}, isVIP: isVIP}
+	r := &Router{seed: flow.Seed{rand.Uint64(), rand.Uint64()}, hosts: map[netip.Addr]MAC{}, nodes: map[netip.Addr]MAC{}, isVIP: isVIP}
 	r.Access = access.Attach("router", accessMAC, r.forward)
 	r.North = north.Attach("router", northMAC, r.forward)
 	return r
@@ -35,6 +36,9 @@ func (r *Router) SetNextHops(hops []MAC) { r.nextHops = slices.Clone(hops) }
 
 // AddHost makes a client's address reachable.
 func (r *Router) AddHost(addr netip.Addr, mac MAC) { r.hosts[addr] = mac }
+
+// AddNode makes a node's own address reachable.
+func (r *Router) AddNode(addr netip.Addr, mac MAC) { r.nodes[addr] = mac }
 
 // forward routes one packet; what has no route is dropped.
 func (r *Router) forward(frame []byte) {
@@ -52,6 +56,10 @@ func (r *Router) forward(frame []byte) {
 		}
 		k := flow.MakeKey(d.Src, d.Dst, d.Proto)
 		to := r.nextHops[flow.Hash(&k, r.seed)%uint64(len(r.nextHops))]
+		r.North.Send(ethernet(to, r.North.MAC, ip))
+		return
+	}
+	if to, ok := r.nodes[d.Dst.Addr()]; ok {
 		r.North.Send(ethernet(to, r.North.MAC, ip))
 		return
 	}

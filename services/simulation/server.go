@@ -29,6 +29,7 @@ type Server struct {
 	// the agent not counted, by connection.
 	Delivered map[Tuple]int
 
+	down    bool // silent for ever: neither packets nor messages
 	sent    map[Tuple]*numbers
 	sim     *Sim
 	cluster *Cluster
@@ -64,7 +65,7 @@ func NewServer(c *Cluster, member *config.Server) (*Server, error) {
 		return nil, fmt.Errorf("server %s: %w", s.ID, err)
 	}
 	s.Host.Output = s.output
-	s.port = c.Fabric.Attach(s.ID, serverMAC(int(member.Number)), s.path.fromFabric)
+	s.port = c.Fabric.Attach(s.ID, serverMAC(int(member.Number)), s.receive)
 	return s, nil
 }
 
@@ -74,15 +75,22 @@ func (s *Server) Close() {
 	s.path.close()
 }
 
+// boot is the module's boot id: the life of its connections.
+func (s *Server) boot() uint64 { return uint64(s.number) }
+
 // configure gives agent and data path the cluster's present configuration.
 func (s *Server) configure(c *config.Cluster) error {
-	nodes, err := config.LBNode(c, c.Nodes[0].ID, nil)
-	if err != nil {
-		return err
+	cfg := &agent.Config{Server: s.number, Boot: s.boot(), Keys: c.Keys.Seals(), Seed: c.Keys.Ranking(), Ring: c.Keys.Ring(), WScale: uint8(c.Handshake.WindowScale)}
+	if s.cluster.membership {
+		cfg.Publish = c.Publishing.Interval
 	}
-	cfg := &agent.Config{Server: s.number, Boot: uint64(s.number) << 32, Keys: c.Keys.Seals(), Seed: c.Keys.Ranking(), Ring: c.Keys.Ring(), WScale: nodes.WScale}
-	for i, n := range nodes.Nodes {
-		cfg.Nodes = append(cfg.Nodes, agent.Node{Number: n.Number, Address: n.South, Boot: n.Boot, Tracker: n.Tracker, Seed: n.Seed, Egress: n.Egress})
+	for i := range c.Nodes {
+		n := &c.Nodes[i]
+		m := agent.Node{Number: n.Number, Address: n.South, Seed: n.Seed(), Egress: n.Healthy && n.Has(config.RoleEgress), Tracker: n.Healthy && n.Has(config.RoleTracker)}
+		if !s.cluster.membership {
+			m.Boot = uint64(n.Number) // as without membership the nodes believe
+		}
+		cfg.Nodes = append(cfg.Nodes, m)
 		s.macs[n.South] = nodeMAC(1, i+1)
 	}
 	for _, e := range c.Endpoints {
@@ -103,11 +111,18 @@ func (s *Server) configure(c *config.Cluster) error {
 	return nil
 }
 
+// receive takes a frame from the fabric.
+func (s *Server) receive(frame []byte) {
+	if !s.down {
+		s.path.fromFabric(frame)
+	}
+}
+
 // datagram is a frame that the data path leaves to the kernel. The only ones
 // there are go to the agent's ordinary socket.
 func (s *Server) datagram(frame []byte) {
 	d, ok := parseFrame(frame)
-	if !ok || d.Proto != protoUDP || d.Dst != netip.AddrPortFrom(s.address, wire.PortTracker) {
+	if !ok || d.Proto != protoUDP || d.Dst.Addr() != s.address || d.Dst.Port() != wire.PortTracker && d.Dst.Port() != wire.PortPing {
 		if !s.cluster.corrupts { // a flipped bit may make anything of a frame
 			s.sim.Violate("server %s: the data path let a frame through to the kernel: %x", s.ID, frame)
 		}
@@ -138,6 +153,9 @@ func (s *Server) output(ip []byte) {
 
 // transmit sends an IP packet over the fabric.
 func (s *Server) transmit(to netip.Addr, ip []byte) {
+	if s.down {
+		return
+	}
 	s.port.Send(ethernet(s.macs[to], s.port.MAC, ip))
 }
 

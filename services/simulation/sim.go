@@ -29,6 +29,8 @@ type Sim struct {
 	nextSeq    uint64
 	queue      eventQueue
 	violations []string
+	log        []string // the newest lines
+	logged     int
 }
 
 // New makes a run. Nothing in it depends on anything but the seed.
@@ -76,6 +78,29 @@ func (s *Sim) Rand(name string) *rand.Rand {
 // Violate notes that an invariant does not hold. The run ends there.
 func (s *Sim) Violate(format string, args ...any) {
 	s.violations = append(s.violations, fmt.Sprintf("%v: ", s.Elapsed())+fmt.Sprintf(format, args...))
+}
+
+// logLines is how many lines of the log are kept.
+const logLines = 400
+
+// Log notes what explains a run.
+func (s *Sim) Log(format string, args ...any) {
+	line := fmt.Sprintf("%v: ", s.Elapsed()) + fmt.Sprintf(format, args...)
+	if len(s.log) < logLines {
+		s.log = append(s.log, line)
+	} else {
+		s.log[s.logged%logLines] = line
+	}
+	s.logged++
+}
+
+// Lines is the newest part of the log, oldest line first.
+func (s *Sim) Lines() []string {
+	from := 0
+	if s.logged > logLines {
+		from = s.logged % logLines
+	}
+	return append(s.log[from:len(s.log):len(s.log)], s.log[:from]...)
 }
 
 // Run lets events happen until done reports true. It fails when an invariant

@@ -31,7 +31,7 @@ func serverMAC(n int) MAC     { return MAC{2, 0, 0, 3, 0, byte(n)} }
 // format. extra is added to the endpoint.
 func clusterFile(nodes, servers int, extra string) string {
 	var b strings.Builder
-	b.WriteString("cluster: {name: simulation, id: 1}\nkey_file: cluster.key\nnodes:\n")
+	b.WriteString("cluster: {name: simulation, id: 1}\nkey_file: cluster.key\nbgp: {asn: 65001}\nrouters:\n  - {address: 10.10.0.1, asn: 65000}\nnodes:\n")
 	for i := 1; i <= nodes; i++ {
 		fmt.Fprintf(&b, "  - {id: lb%d, number: %d, north: 10.10.0.%d, north6: \"2001:db8:10::%x\", south: 10.20.0.%d, bgp: {left: 10.10.0.%d, right: 10.10.0.%d}}\n",
 			i, i, 10+i, 16+i, 10+i, 100+2*i, 101+2*i)

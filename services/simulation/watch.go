@@ -45,12 +45,16 @@ func watchFabric(sim *Sim, corrupts bool) Stage {
 	})
 }
 
-// watchNorth lets only bare client TCP on the segment north of the nodes.
+// watchNorth lets only bare client TCP on the segment north of the nodes, and
+// their health pings.
 func watchNorth(sim *Sim, corrupts bool) Stage {
 	return RecordStage(func(frame []byte) {
 		d, ok := parseFrame(frame)
 		if corrupts {
 			return // clients answer what they do not understand with ICMP
+		}
+		if ok && d.Proto == protoUDP && d.Dst.Port() == wire.PortPing {
+			return
 		}
 		if !ok || !publicTCP(d) {
 			sim.Violate("north of the nodes, but no TCP packet of a public address: %x", frame)
