@@ -186,15 +186,18 @@ func (v *service) awayError() error {
 
 // inForce remembers what is in force, on disk too, and has it reported.
 func (v *service) inForce(c *Config, err error) {
+	v.mu.Lock()
+	known := v.reported
 	if err == nil {
-		v.mu.Lock()
-		known := v.reported
 		v.reported = c
-		v.mu.Unlock()
-		if known != c {
-			if err := v.keeping.save(c); err != nil {
-				v.log.Error("keep the last good configuration", "error", err)
-			}
+	}
+	v.mu.Unlock()
+	if err == nil {
+		if known == c {
+			return
+		}
+		if err := v.keeping.save(c); err != nil {
+			v.log.Error("keep the last good configuration", "error", err)
 		}
 	}
 	v.report1()

@@ -95,7 +95,9 @@ func (s *Source) Changes() <-chan *Config { return s.changes }
 // force is the last good one from then on.
 func (s *Source) InForce(c *Config, err error) {
 	s.mu.Lock()
-	s.refused = err
+	if err != nil || c == s.current {
+		s.refused = err
+	}
 	s.mu.Unlock()
 	if s.service != nil {
 		s.service.inForce(c, err)

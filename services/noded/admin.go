@@ -38,7 +38,7 @@ func (a *adminServer) Trace(ctx context.Context, r *api.TraceRequest) (*api.Node
 func (n *node) current() (*config.Cluster, *api.DesiredState, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.cluster, n.desired, n.rejected
+	return n.cluster, n.desired, n.source.Failure()
 }
 
 func (n *node) sessions() []*api.BgpSession {

@@ -10,8 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
-	"os/signal"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -22,6 +20,7 @@ import (
 
 	"weir/services/api"
 	"weir/services/config"
+	"weir/services/confsource"
 	"weir/services/noded/bgp"
 	"weir/services/noded/health"
 	"weir/services/noded/membership"
@@ -42,18 +41,22 @@ type node struct {
 	loop    *health.Loop
 	shares  shares
 
+	source  *source
+	settled chan *confsource.Config // in force; the source is to be told
+
 	changed chan struct{} // the view
 	acting  sync.Mutex    // one act at a time
 	flush   atomic.Bool   // the next beat makes the dataplane forget all flows
 	synced  atomic.Uint32 // ring epoch that the dataplane has synchronised for
 	speaks  atomic.Bool   // the sessions in force are those of a node that speaks
 
-	mu       sync.Mutex
-	cluster  *config.Cluster // in force
-	view     membership.View
-	resumed  uint64            // life of the dataplane that goes on as it was until the others are known
-	desired  *api.DesiredState // nil: no dataplane was seen yet
-	rejected error             // why the cluster file as it is now is not in force
+	mu        sync.Mutex
+	config    *confsource.Config // in force
+	cluster   *config.Cluster    // of config
+	view      membership.View
+	resumed   uint64             // life of the dataplane that goes on as it was until the others are known
+	desired   *api.DesiredState  // nil: no dataplane was seen yet
+	desiredOf *confsource.Config // that desired is made of
 }
 
 // run is the program from reading its files to its last goodbye. Whatever it
@@ -63,23 +66,24 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	if err != nil {
 		return program.ConfigError(err)
 	}
-	seen := fileStamp(file.ClusterFile) // before reading: a change while we start is not missed
-	cluster, err := config.LoadCluster(file.ClusterFile)
-	if err != nil {
-		return program.ConfigError(err)
-	}
-	seen += fileStamp(cluster.KeyFile)
-	n := &node{log: log, file: file, started: time.Now(), boot: randomBoot(), bgp: bgp.NewManager(log), changed: make(chan struct{}, 1)}
-	if cluster.Member(file.Node) == nil {
-		_, err := config.LBNode(cluster, file.Node, nil)
-		return fmt.Errorf("%s: %w", path, program.ConfigError(err))
-	}
-
 	lock, err := program.LockRunDir(file.RunDir, "noded")
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
+	source, err := openSource(ctx, log, file)
+	if err != nil {
+		return err
+	}
+	defer source.close()
+	first := source.Current()
+	cluster := first.Cluster
+	n := &node{log: log, file: file, started: time.Now(), boot: randomBoot(), bgp: bgp.NewManager(log), source: source,
+		changed: make(chan struct{}, 1), settled: make(chan *confsource.Config, 1)}
+	if cluster.Member(file.Node) == nil {
+		_, err := config.LBNode(cluster, file.Node, nil)
+		return fmt.Errorf("%s: %w", path, program.ConfigError(err))
+	}
 
 	metrics, err := listenMetrics(metricsAddress(file, cluster))
 	if err != nil {
@@ -92,13 +96,13 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	}
 	defer admin.Close() // removes the socket
 
-	n.link = newLink(log, file.DataplaneSocket())
+	n.link = newLink(log, file.DataplaneSocket(), n.applied)
 	defer n.link.close()
 	defer n.bgp.Close()
 	if err := n.check(cluster); err != nil {
 		return err
 	}
-	n.cluster = cluster
+	n.config, n.cluster = first, cluster
 	n.loop, err = health.New(cluster, health.Options{Log: log, Node: file.Node, Noded: n.boot, Exception: file.Dataplane.North.Exception,
 		View: n.seen, Flush: func() { n.flush.Store(true) }})
 	if err != nil {
@@ -128,7 +132,7 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	work.Go(func() { n.loop.Run(background) })
 	work.Go(func() { n.beat(background) })
 	work.Go(func() { n.follow(background) })
-	work.Go(func() { n.watch(background, seen) })
+	work.Go(func() { n.watch(background) })
 
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 		log.Warn("tell the supervisor that noded is ready", "error", err)
@@ -153,17 +157,17 @@ func (n *node) check(c *config.Cluster) error {
 }
 
 // take puts a cluster configuration in force, or changes nothing.
-func (n *node) take(c *config.Cluster) error {
-	if err := n.check(c); err != nil {
+func (n *node) take(c *confsource.Config) error {
+	if err := n.check(c.Cluster); err != nil {
 		return err
 	}
 	for _, w := range c.Warnings {
 		n.log.Warn(w)
 	}
 	n.mu.Lock()
-	n.cluster, n.rejected = c, nil
+	n.config, n.cluster = c, c.Cluster
 	n.mu.Unlock()
-	n.loop.Configure(c)
+	n.loop.Configure(c.Cluster)
 	return n.act()
 }
 
@@ -172,68 +176,6 @@ func randomBoot() uint64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
 	return binary.BigEndian.Uint64(b[:]) | 1
-}
-
-// watch reloads the cluster file when it is no longer as it was seen, and on SIGHUP.
-func (n *node) watch(ctx context.Context, seen string) {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hup:
-			seen = n.stamp()
-		case <-tick.C:
-			now := n.stamp()
-			if now == seen {
-				continue
-			}
-			seen = now
-		}
-		n.reload()
-	}
-}
-
-// stamp changes when the cluster file or its key changes.
-func (n *node) stamp() string {
-	s := fileStamp(n.file.ClusterFile)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return s + fileStamp(n.cluster.KeyFile)
-}
-
-func fileStamp(path string) string {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err.Error()
-	}
-	inode := uint64(0)
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		inode = st.Ino
-	}
-	return fmt.Sprintf("%d %d %d;", inode, info.Size(), info.ModTime().UnixNano())
-}
-
-// reload puts the cluster file as it is now in force; a bad one changes nothing.
-func (n *node) reload() {
-	c, err := config.LoadCluster(n.file.ClusterFile)
-	if err == nil {
-		err = n.take(c)
-	}
-	if err != nil {
-		n.log.Error("the changed cluster file is not in force", "error", err)
-		n.mu.Lock()
-		n.rejected = err
-		n.mu.Unlock()
-		return
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.log.Info("cluster file is in force", "generation", n.desired.GetGeneration())
 }
 
 // metricsAddress is where metrics are served.

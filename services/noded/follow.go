@@ -41,12 +41,17 @@ func (n *node) act() error {
 	n.acting.Lock()
 	defer n.acting.Unlock()
 	n.mu.Lock()
-	c, view, resumed := n.cluster, n.view, n.resumed
+	conf, view, resumed := n.config, n.view, n.resumed
 	n.mu.Unlock()
+	c := conf.Cluster
 	v := forNode(&view)
 	self := v.Nodes[c.Member(n.file.Node).Number]
-	if self.Boot == 0 || !view.Learned && resumed == self.Boot {
-		return nil // no dataplane yet; or one that goes on as it was until the others are known
+	if self.Boot == 0 {
+		n.settle(conf) // no dataplane yet: there is nobody else who must have it
+		return nil
+	}
+	if !view.Learned && resumed == self.Boot {
+		return nil // it goes on as it was until the others are known
 	}
 	lb, err := config.LBNode(c, n.file.Node, v)
 	if err != nil {
@@ -60,11 +65,13 @@ func (n *node) act() error {
 	speaks := speaking(&view, c.Member(n.file.Node).Number)
 	n.mu.Lock()
 	same := n.desired != nil && n.desired.Generation == desired.Generation
-	n.desired = desired
+	n.desired, n.desiredOf = desired, conf
 	n.mu.Unlock()
 	// The dataplane first: it must know an address before routers send packets for it.
 	if !same {
 		n.link.want(desired)
+	} else if n.link.failure() == nil {
+		n.settle(conf)
 	}
 	n.bgp.Apply(bgp.Plan(c, v, n.file.Node, speaks))
 	n.speaks.Store(speaks)

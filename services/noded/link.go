@@ -33,7 +33,8 @@ type link struct {
 	socket string
 	conn   *grpc.ClientConn
 	client api.DataplaneClient
-	wanted chan struct{} // a new state is there
+	wanted chan struct{}           // a new state is there
+	got    func(*api.DesiredState) // is called when the dataplane has a state
 
 	mu    sync.Mutex
 	state *api.DesiredState
@@ -41,14 +42,14 @@ type link struct {
 	err   error  // of the last attempt; nil: the state is in force
 }
 
-func newLink(log *slog.Logger, socket string) *link {
+func newLink(log *slog.Logger, socket string, got func(*api.DesiredState)) *link {
 	// The dataplane may start later or restart at any time; it is awaited at short intervals.
 	conn, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.5, MaxDelay: time.Second}, MinConnectTimeout: time.Second}))
 	if err != nil {
 		panic("noded: " + err.Error()) // only a malformed target fails, and this one is made here
 	}
-	return &link{log: log, socket: socket, conn: conn, client: api.NewDataplaneClient(conn), wanted: make(chan struct{}, 1),
+	return &link{log: log, socket: socket, got: got, conn: conn, client: api.NewDataplaneClient(conn), wanted: make(chan struct{}, 1),
 		err: fmt.Errorf("no answer yet on %s", socket)}
 }
 
@@ -122,6 +123,8 @@ func (l *link) apply(ctx context.Context) error {
 	}
 	if err != nil {
 		err = errors.New(status.Convert(err).Message())
+	} else {
+		defer l.got(state)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

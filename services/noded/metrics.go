@@ -23,7 +23,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 var (
 	buildInfo      = describe("build_info", "Always 1; the labels say what runs.", "version", "goversion")
 	dataplaneUp    = describe("dataplane_up", "1 when the dataplane answers and has the desired state.")
-	configCurrent  = describe("config_current", "1 when the cluster file as it is now is in force.")
+	configCurrent  = describe("config_current", "1 when the newest configuration is in force.")
 	uptime         = describe("dataplane_uptime_seconds", "Time since the dataplane started; counters begin then.")
 	drops          = describe("drops_total", "Packets and messages dropped, by reason.", "reason")
 	events         = describe("events_total", "Everything else that the dataplane counts, by name.", "event")

@@ -35,6 +35,9 @@ func (a *adminServer) Status(ctx context.Context, _ *api.NodeStatusRequest) (*ap
 		s.DataplaneError = err.Error()
 	}
 	s.Alarms = alarms(c, s)
+	if err := n.source.Away(); err != nil {
+		s.Alarms = append(s.Alarms, err.Error()+"; the configuration in force stays")
+	}
 	return s, nil
 }
 
@@ -141,7 +144,7 @@ func (n *node) serverViews(c *config.Cluster, seen *health.Stats) []*api.ServerV
 func alarms(c *config.Cluster, s *api.NodeStatus) []string {
 	out := append([]string(nil), c.Warnings...)
 	if s.ConfigError != "" {
-		out = append(out, "the changed cluster file is not in force: "+s.ConfigError)
+		out = append(out, "the changed configuration is not in force: "+s.ConfigError)
 	}
 	if s.DataplaneError != "" {
 		out = append(out, "dataplane: "+s.DataplaneError)
