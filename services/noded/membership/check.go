@@ -149,25 +149,19 @@ func (c *Core) success(p *peer, sent time.Duration) {
 	p.answered = max(p.answered, sent)
 	c.acquit(p)
 	c.tellAskers(p)
-	switch {
-	case p.dead:
-		death := wire.Death{Number: p.number, By: p.deadBy, Boot: p.boot, Beats: p.deadBeats}
-		p.beats = max(p.beats, p.deadBeats+2*margin) + 1
-		c.rise(p)
-		c.gaveUp(p, death)
-	case p.state == StateUnhealthy:
+	if p.state != StateUnhealthy {
 		p.beats++
 		c.rise(p)
-		c.gaveUp(p, wire.Death{Number: p.number, By: c.cfg.Self, Boot: p.boot, Beats: p.beats})
-	default:
-		p.beats++
-		c.rise(p)
+		return
 	}
-}
-
-// gaveUp tells a node that lives that it was given up, so that it synchronises
-// before it is announced again, and the others that it lives.
-func (c *Core) gaveUp(p *peer, d wire.Death) {
+	// It was given up, and lives. All must hear that, and first of all the node
+	// itself: it has to synchronise before it is announced again.
+	d := wire.Death{Number: p.number, By: c.cfg.Self, Boot: p.boot, Beats: p.beats}
+	if p.dead {
+		d.By, d.Beats = p.deadBy, p.deadBeats
+	}
+	p.beats = max(p.beats, d.Beats+2*margin) + 1
+	c.rise(p)
 	c.tell(p, d)
 	c.spread(p)
 }

@@ -95,7 +95,7 @@ func TestTwoNodesDieAtOnce(t *testing.T) {
 func TestANodeThatHearsNothingOnOneSideIsDead(t *testing.T) {
 	for side := range 2 {
 		for _, n := range []int{3, 5} {
-			w := running(t, n, 5)
+			w := serving(t, n, 4)
 			h := w.h(2)
 			h.deaf[side] = true
 			for _, o := range w.live() {
@@ -103,8 +103,14 @@ func TestANodeThatHearsNothingOnOneSideIsDead(t *testing.T) {
 					w.until(time.Second, "dead", func() bool { return o.state(2).State == StateUnhealthy })
 				}
 			}
-			if !w.h(1).core.View().Settled && w.h(1).core.View().Isolated {
-				t.Error("isolated")
+			w.run(300 * time.Millisecond)
+			if w.h(1).core.View().Isolated || !h.core.View().Isolated {
+				t.Error("the dead node does not know that it is cut off, or others believe it of themselves")
+			}
+			pushes := h.pushes
+			w.run(3 * time.Second)
+			if h.pushes != pushes {
+				t.Error("a node that is dead for the others tells servers who is healthy")
 			}
 			h.deaf[side] = false
 			watchJoins(w)

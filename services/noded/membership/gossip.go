@@ -35,11 +35,11 @@ func (c *Core) Gossip(now time.Duration, h *wire.Header, d []byte) error {
 	if err := wire.GetGossip(d, g); err != nil {
 		return err
 	}
-	for i := range g.Nodes {
-		c.merge(&g.Nodes[i])
-	}
 	for _, d := range g.Deaths {
 		c.death(from, d)
+	}
+	for i := range g.Nodes {
+		c.merge(&g.Nodes[i])
 	}
 	for _, q := range g.Asks {
 		c.asked(from, q)
@@ -66,7 +66,7 @@ func (c *Core) Gossip(now time.Duration, h *wire.Header, d []byte) error {
 // merge takes a node's record and counter.
 func (c *Core) merge(r *wire.NodeRecord) {
 	if r.Number == c.cfg.Self {
-		c.own.refute(c, r)
+		c.mirror(r)
 		return
 	}
 	p := c.byNum[r.Number]
@@ -128,14 +128,14 @@ func (c *Core) everything(g *wire.Gossip) {
 	}
 }
 
-// spread tells everybody about one node at once.
+// spread tells everybody, that node included, about one node at once.
 func (c *Core) spread(about *peer) {
 	c.urgent.Reset()
 	r := about.record
 	r.Beats = about.beats
 	c.urgent.Nodes = append(c.urgent.Nodes, r)
 	for _, p := range c.peers {
-		if p.state == StateHealthy && p != about {
+		if p.state == StateHealthy {
 			c.send(p, &c.urgent)
 		}
 	}

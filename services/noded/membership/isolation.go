@@ -14,7 +14,7 @@ const lostAtOnce = 3 * time.Second
 // (S-62). It is hard to tell whether they are gone or we are: with the last of
 // them answering in one direction, or with several vanishing at once, it is
 // probably us, unless our own way through the router works and nobody answers in
-// either direction.
+// either direction. Who is held for dead by others is cut off, too.
 type isolation struct {
 	on    bool
 	seen  bool          // others, since start
@@ -61,6 +61,7 @@ func (c *Core) isolated() {
 		sudden := i.many > 0 && i.lost-i.many < lostAtOnce
 		on = half || sudden && !alone
 	}
+	on = on || c.own.givenUp
 	if on != i.on {
 		i.on = on
 		kind := Connected

@@ -7,8 +7,8 @@ import "fmt"
 type Output interface {
 	// Ping sends a request (wire.MsgPing) to a node on a side (wire.PingNorth
 	// or wire.PingSouth), to be answered by the worker that worker names modulo
-	// their number. The node may be this one: that tells whether our own way
-	// through the router works.
+	// their number. The node may be this one: then anything is a pong that shows
+	// that our own way to a router works, such as its answer to an ICMP echo.
 	Ping(node uint16, side uint8, nonce uint64, worker uint8)
 	// Gossip sends d to a node (UDP 6085). The caller writes and seals the
 	// header over its first wire.HeaderSize bytes. d is valid during the call.
@@ -37,8 +37,8 @@ const (
 	SelfDied                   // others held this node for dead
 	Stood                      // this node stood still and rejoins as new
 	Late                       // own loop was late; an interval is discarded
-	Isolated                   // nobody can be seen
-	Connected                  // somebody can be seen again, or nobody is there
+	Isolated                   // nobody can be seen, or others hold this node for dead
+	Connected                  // that is over, or nobody else is there
 	Flags                      // own flags changed
 	ServerUp                   // a server gets offers
 	ServerDown                 // a server gets none

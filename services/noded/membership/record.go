@@ -32,6 +32,7 @@ type own struct {
 
 	heard     time.Duration // when the dataplane last answered
 	died      uint64        // heartbeats of our own death that we last took note of
+	givenUp   bool          // … and it is not refuted yet
 	condemned time.Duration // when we heard that this boot id is of the past
 }
 
@@ -39,7 +40,7 @@ type own struct {
 func (o *own) newLife(boot uint64, now time.Duration) {
 	o.since, o.returns = now, false
 	o.record.Boot, o.record.Flags, o.record.Synced = boot, 0, 0
-	o.force, o.died, o.condemned = 0, 0, 0
+	o.force, o.died, o.condemned, o.givenUp = 0, 0, 0, false
 	o.drained = false
 }
 
@@ -117,9 +118,14 @@ func (c *Core) tellOwn() {
 	}
 }
 
-// refute answers a record of ours that others hold and that looks newer than
-// what we say: it is of an earlier start of this machine.
-func (o *own) refute(c *Core, r *wire.NodeRecord) {
+// mirror takes what others hold of us. Heartbeats beyond our death refute it. A
+// record that looks newer than what we say is of an earlier start of this machine,
+// and is answered.
+func (c *Core) mirror(r *wire.NodeRecord) {
+	o := &c.own
+	if r.Boot == o.record.Boot && r.Beats > o.died+margin {
+		o.givenUp = false
+	}
 	if o.record.Boot == 0 || r.Version < o.record.Version || r.Version == o.record.Version && r.Boot == o.record.Boot {
 		return
 	}
@@ -146,7 +152,7 @@ func (c *Core) ownDeath(d wire.Death) {
 		}
 	case !dispute && (o.died == 0 || d.Beats > o.died+margin):
 		o.died = d.Beats
-		o.since, o.returns = c.now, true
+		o.since, o.returns, o.givenUp = c.now, true, true
 		c.out.Event(Event{Kind: SelfDied, Number: c.cfg.Self, By: d.By, Boot: d.Boot, Detail: fmt.Sprintf("%d heartbeats", d.Beats)})
 		c.flags(o.record.Flags &^ (wire.NodeSpeak | wire.NodeAnnounce))
 	}

@@ -13,7 +13,7 @@ type View struct {
 	NodesVersion uint64 // … of Nodes
 	Learned      bool   // false: this node has just started and does not know the others yet; nothing follows from this view
 	Settled      bool   // the ring has been the same for longer than a lease (S-58)
-	Isolated     bool   // this node is cut off: it closes its BGP sessions (S-62)
+	Isolated     bool   // this node is cut off, or held for dead by others: it closes its BGP sessions and tells servers nothing (S-62)
 	Drained      bool   // this node has left (S-64)
 	Epoch        uint32 // of the ring
 	Nodes        []NodeView
