@@ -87,11 +87,16 @@ func (c *Core) publish(now int64) (next int64) {
 }
 
 // publishSlice publishes the next part of the map: all of it in an interval,
-// in equal slices, however many flows there are.
+// in equal slices, however many flows there are. A walk that takes longer, for
+// there are more flows than were known, goes on in the largest steps.
 func (c *Core) publishSlice(now, interval int64) {
 	p := &c.publisher
-	steps := max(sliceCount, (p.flows+publishStep-1)/publishStep)
-	n := p.flows/steps + 1
+	flows := max(p.flows, p.counted, c.Established())
+	steps := max(sliceCount, (flows+publishStep-1)/publishStep)
+	n := flows/steps + 1
+	if now-p.begun >= interval {
+		n = publishStep
+	}
 	end := p.walk.Walk(n, func(k *flow.Key, f *Flow) {
 		p.counted++
 		c.publishFlow(k, f, 1)
@@ -100,7 +105,7 @@ func (c *Core) publishSlice(now, interval int64) {
 	p.next = now + interval/int64(steps)
 	if end {
 		p.flows, p.counted = p.counted, 0
-		p.begun = max(p.begun+interval, now)
+		p.begun = max(p.begun+interval, now+hurryStep)
 		p.next = p.begun
 	}
 }
