@@ -114,7 +114,7 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 		n.loop.Resume(boot, flags)
 	}
 
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	server := grpc.NewServer()
 	api.RegisterAdminServer(server, &adminServer{node: n})
 	go func() { failed <- server.Serve(admin) }()
@@ -122,6 +122,24 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	web := &http.Server{Handler: n.metricsHandler(), ReadHeaderTimeout: 5 * time.Second}
 	go func() { failed <- web.Serve(metrics) }()
 	defer web.Close()
+
+	drained, err := n.source.db.Get(drainedKey)
+	if err != nil {
+		return err
+	}
+	if drained != nil {
+		log.Warn("this node stays drained, as the operator wanted", "since", string(drained))
+		n.loop.Drain()
+	}
+	remote, err := n.listenRemote()
+	if err != nil {
+		return err
+	}
+	if remote != nil {
+		api.RegisterAdminServer(remote.server, &adminServer{node: n})
+		go func() { failed <- remote.server.Serve(remote.listener) }()
+		defer remote.server.Stop()
+	}
 
 	background, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -132,6 +134,7 @@ func newPlace(t *testing.T, change func(string) string) *place {
 			t.Fatal(err)
 		}
 		s := strings.Replace(string(b), "10.20.0.11:9100", "127.0.0.1:19100", 1)
+		s = strings.Replace(s, "run_dir: run", "run_dir: run\nstate_dir: state", 1)
 		if change != nil {
 			s = change(s)
 		}
@@ -386,6 +389,62 @@ func TestASignalReloadsAndTheSupervisorIsToldWhenNodedIsReady(t *testing.T) {
 		t.Error(err)
 	}
 	told("STOPPING=1")
+}
+
+// drain asks for it and returns every phase that was told.
+func (p *place) drain(undrain bool) []string {
+	p.t.Helper()
+	conn, err := grpc.NewClient("unix:"+p.path("run/noded.sock"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(p.t.Context(), 15*time.Second)
+	defer cancel()
+	stream, err := api.NewAdminClient(conn).Drain(ctx, &api.DrainRequest{Undrain: undrain})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var told []string
+	for {
+		m, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return told
+		}
+		if err != nil {
+			p.t.Fatalf("after %q: %v", told, err)
+		}
+		told = append(told, m.Phase)
+	}
+}
+
+func TestADrainedNodeStaysSoAcrossARestartUntilItIsPutBack(t *testing.T) {
+	p := newPlace(t, nil)
+	fake := newFakeDataplane()
+	fake.serve(t, p.path("run/dataplane.sock"))
+	stop := p.start()
+	phase := func(want string) func(*api.NodeStatus) bool {
+		return func(s *api.NodeStatus) bool { return s.Nodes[0].Phase == want }
+	}
+	p.eventually("announcement", phase(api.PhaseAnnounced))
+	told := p.drain(false)
+	if len(told) < 2 || !strings.Contains(told[len(told)-1], "drained") {
+		t.Errorf("told %q", told)
+	}
+	s := p.eventually("drained", phase(api.PhaseDrained))
+	if len(s.Bgp) != 0 || fake.last().Announced || !slices.ContainsFunc(s.Alarms, func(a string) bool { return strings.Contains(a, "weirctl node undrain lb1") }) {
+		t.Errorf("%v", s)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	p.start()
+	p.eventually("drained after a restart", phase(api.PhaseDrained))
+	told = p.drain(true)
+	if told[len(told)-1] != "in service" {
+		t.Errorf("told %q", told)
+	}
+	p.eventually("announcement again", phase(api.PhaseAnnounced))
 }
 
 func TestALoneNodeRaisesAnAlarm(t *testing.T) {

@@ -17,10 +17,10 @@ import (
 )
 
 // source is where the cluster's configuration comes from, and the state
-// database in which the last good one is (S-102).
+// database in which the last good one is, and the operator's wishes (S-102).
 type source struct {
 	*confsource.Source
-	db *state.DB // nil: the configuration comes from a file
+	db *state.DB
 }
 
 // openSource waits for the first configuration.
@@ -28,33 +28,23 @@ func openSource(ctx context.Context, log *slog.Logger, file *config.Node) (*sour
 	s := &source{}
 	o := confsource.Options{ClusterFile: file.ClusterFile, Service: file.Service, Role: identity.Node, ID: file.Node,
 		Version: version.Version, StateDir: file.StateDir}
-	if file.Service.InUse() {
-		var err error
-		if s.db, err = state.Open(file.StateDir, log); err != nil {
-			return nil, err
-		}
-		o.State = s.db
-	}
 	var err error
+	if s.db, err = state.Open(file.StateDir, log); err != nil {
+		return nil, err
+	}
+	o.State = s.db
 	if s.Source, err = confsource.Open(ctx, log, o); err != nil {
 		if ctx.Err() == nil {
 			err = program.ConfigError(err)
 		}
-		return nil, errors.Join(err, s.closeState())
+		return nil, errors.Join(err, s.db.Close())
 	}
 	return s, nil
 }
 
 func (s *source) close() {
 	s.Close()
-	_ = s.closeState()
-}
-
-func (s *source) closeState() error {
-	if s.db == nil {
-		return nil
-	}
-	return s.db.Close()
+	_ = s.db.Close()
 }
 
 // watch puts every new configuration in force; one that cannot be changes nothing.

@@ -149,6 +149,9 @@ func alarms(c *config.Cluster, s *api.NodeStatus) []string {
 	if s.DataplaneError != "" {
 		out = append(out, "dataplane: "+s.DataplaneError)
 	}
+	if s.Drained {
+		out = append(out, "this node is drained; put it back: weirctl node undrain "+s.Id)
+	}
 	if s.Isolated {
 		out = append(out, "this node is cut off from all others: it announces nobody (S-62)")
 	}

@@ -104,6 +104,9 @@ func (l *Loop) Close() {
 // the control plane, with these flags (wire.Node…).
 func (l *Loop) Resume(boot uint64, flags uint8) { l.core.Resume(boot, flags) }
 
+// Drain tells, before Run, that the operator wants this node out.
+func (l *Loop) Drain() { l.core.Drain(clock(), true) }
+
 // settings is the cluster file as membership needs it.
 func (l *Loop) settings() membership.Config {
 	c := l.cluster

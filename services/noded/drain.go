@@ -1,0 +1,98 @@
+package main
+
+import (
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"weir/services/api"
+	"weir/services/noded/membership"
+)
+
+// drainedKey is the record that says that the operator wants this node out: a
+// node that is restarted stays drained.
+const drainedKey = "drained"
+
+// drainPoll is how often the progress of draining is looked at.
+const drainPoll = 50 * time.Millisecond
+
+// Drain takes this node out of service, or puts it back, and tells how far it
+// is. Who stops listening does not stop it.
+func (a *adminServer) Drain(r *api.DrainRequest, stream grpc.ServerStreamingServer[api.DrainProgress]) error {
+	n := a.node
+	if err := n.wantDrained(!r.Undrain); err != nil {
+		return status.Error(codes.Internal, err.Error())
+	}
+	tick := time.NewTicker(drainPoll)
+	defer tick.Stop()
+	told := ""
+	for {
+		text, done := n.drainProgress(!r.Undrain)
+		if text != told || done {
+			if err := stream.Send(&api.DrainProgress{Phase: text, Done: done}); err != nil {
+				return err
+			}
+			told = text
+		}
+		if done {
+			return nil
+		}
+		select {
+		case <-stream.Context().Done():
+			return stream.Context().Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// wantDrained notes what the operator wants and tells membership.
+func (n *node) wantDrained(drain bool) error {
+	var err error
+	if drain {
+		err = n.source.db.Put(drainedKey, []byte(time.Now().UTC().Format(time.RFC3339)))
+	} else {
+		err = n.source.db.Delete(drainedKey)
+	}
+	if err != nil {
+		return err
+	}
+	n.log.Info("the operator wants this node", "drained", drain)
+	n.loop.Do(func(now time.Duration, core *membership.Core) { core.Drain(now, drain) })
+	return nil
+}
+
+// drainProgress is how far the node is on its way, in words.
+func (n *node) drainProgress(drain bool) (text string, done bool) {
+	n.mu.Lock()
+	c, v := n.cluster, n.view
+	n.mu.Unlock()
+	number := c.Member(n.file.Node).Number
+	for i := range v.Nodes {
+		if s := &v.Nodes[i]; s.Number == number {
+			return drainText(s, drain, v.Drained)
+		}
+	}
+	return "the node is starting", false
+}
+
+func drainText(s *membership.NodeView, drain, drained bool) (text string, done bool) {
+	switch {
+	case drain && drained:
+		return "drained: nothing depends on this node", true
+	case drain && s.Leaving && s.Track:
+		return "routers withdraw it", false
+	case drain && s.Leaving:
+		return "its flows move to the other nodes", false
+	case drain:
+		return "announces are ended", false
+	case s.Announce:
+		return "in service", true
+	case s.Speak:
+		return "it announces its neighbours", false
+	case s.Track:
+		return "it takes over its flows", false
+	}
+	return "it joins", false
+}
