@@ -102,10 +102,11 @@ func (w *Worker) publishMapped(p *wire.Publication, hash uint64) bool {
 
 // admits reports whether a publication may renew or replace an entry of its
 // tuple. One of another incarnation, or of another server, loses against an
-// entry that was renewed just now, and always when its connection is closing:
-// then the tuple has been taken into use again.
+// entry that was renewed just now; when its connection is closing, which may
+// mean that the tuple has been taken into use again, against every lease.
 func (w *Worker) admits(e *flow.Entry, p *wire.Publication) bool {
-	if published(e, p) || !p.Closing && w.tick32()-e.Renewed >= standsFor {
+	age := w.tick32() - e.Renewed
+	if published(e, p) || age >= standsFor && !p.Closing || age > w.cfg.Lease && w.cfg.Lease != 0 {
 		return true
 	}
 	w.count.add(PublicationsOutdated, 1)
