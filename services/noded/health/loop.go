@@ -190,6 +190,7 @@ func (l *Loop) read(buf []byte) {
 	drain(l.sockets.north, buf, l.pinged)
 	drain(l.sockets.south, buf, l.pinged)
 	drain(l.sockets.gossip, buf, l.gossiped)
+	drain(l.sockets.echo, buf, l.echoed)
 }
 
 func (l *Loop) tick(now time.Duration) {
@@ -269,6 +270,10 @@ func (l *Loop) gossiped(d []byte, from netip.AddrPort) {
 
 // Ping sends a request of a check.
 func (l *Loop) Ping(node uint16, side uint8, nonce uint64, worker uint8) {
+	if node == l.me.Number {
+		l.echo(nonce)
+		return
+	}
 	m := l.nodes[node]
 	if m == nil {
 		return

@@ -26,13 +26,14 @@ type sockets struct {
 	north  int // UDP 6084 on the north address: pongs that came back through the router
 	south  int // UDP 6084 on the south address: pings out, pongs, acknowledgements of node lists
 	gossip int // UDP 6085 on the south address
+	echo   int // ICMP on the north address: answers of routers
 	raw    *rawSender
 }
 
 // open opens the sockets of a node with these addresses; exception is the
 // interface with its north addresses.
 func open(north, south netip.Addr, exception string) (*sockets, error) {
-	s := &sockets{north: -1, south: -1, gossip: -1}
+	s := &sockets{north: -1, south: -1, gossip: -1, echo: -1}
 	var err error
 	for _, u := range []struct {
 		fd   *int
@@ -49,6 +50,10 @@ func open(north, south netip.Addr, exception string) (*sockets, error) {
 			return nil, fmt.Errorf("open socket for %s: %w", u.what, err)
 		}
 	}
+	if s.echo, err = openEcho(north); err != nil {
+		s.close()
+		return nil, err
+	}
 	if s.raw, err = newRawSender(exception, north); err != nil {
 		s.close()
 		return nil, err
@@ -57,7 +62,7 @@ func open(north, south netip.Addr, exception string) (*sockets, error) {
 }
 
 func (s *sockets) close() {
-	for _, fd := range []int{s.north, s.south, s.gossip} {
+	for _, fd := range []int{s.north, s.south, s.gossip, s.echo} {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
