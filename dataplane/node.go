@@ -152,6 +152,13 @@ func (n *node) openEngine() (err error) {
 	if err != nil {
 		return err
 	}
+	// After the engine has stopped: its threads use the tables.
+	n.onClose(func() error {
+		for _, w := range n.workers {
+			w.Close()
+		}
+		return nil
+	})
 	n.onClose(func() error { n.engine.Stop(); return nil })
 	n.slow = lbnode.NewSlow(n.engine.SlowIO(), n.engine.Workers())
 	limits := lbnode.Limits{Flows: c.Flows, HalfOpen: c.HalfOpen, Held: c.Held}
@@ -160,7 +167,6 @@ func (n *node) openEngine() (err error) {
 		if err != nil {
 			return fmt.Errorf("%w; lower dataplane.flows in node.yaml", err)
 		}
-		n.onClose(func() error { w.Close(); return nil })
 		n.workers = append(n.workers, w)
 	}
 	return nil
