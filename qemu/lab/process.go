@@ -177,12 +177,17 @@ func waitGone(pids []int, patience time.Duration) bool {
 	}
 }
 
-// isRunning tells whether the process exists and is no zombie.
+// isRunning tells whether the process exists and is no zombie. While threads
+// of it end, the first one may be a zombie already, with files still open.
 func isRunning(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return false
 	}
 	after := strings.TrimSpace(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	return !strings.HasPrefix(after, "Z") && !strings.HasPrefix(after, "X")
+	if !strings.HasPrefix(after, "Z") && !strings.HasPrefix(after, "X") {
+		return true
+	}
+	threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	return len(threads) > 1
 }
