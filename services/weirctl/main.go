@@ -50,7 +50,9 @@ func execute(args []string, out, errOut io.Writer) int {
 		}
 		return exitUsage
 	case errors.As(err, &c):
-		fmt.Fprintln(errOut, "weirctl:", err)
+		if err.Error() != "" {
+			fmt.Fprintln(errOut, "weirctl:", err)
+		}
 		return c.code
 	}
 	fmt.Fprintln(errOut, "weirctl:", err)
@@ -67,14 +69,18 @@ func newRoot() *cobra.Command {
 		Short: "Operate a Weir cluster",
 		Long: `Operate a Weir cluster.
 
-weirctl asks the control plane of the node it runs on (--node), or, with --lab,
-every node and server of the lab that runs in this source tree.
+weirctl asks the control plane of the node it runs on, or of others (--node), and
+the configuration service (--config-service); or, with --lab, those of the lab
+that runs in this source tree. Over the network it needs an operator's
+certificate (weirctl certs).
 
 Exit codes: 0 done, 1 failed, 2 bad arguments or configuration, 3 not found.`,
 		Example: `  weirctl status
   weirctl --lab status -o json
   weirctl --lab trace --client 198.51.100.10:40000 --vip 203.0.113.10:80
   weirctl --lab server drain srv1
+  weirctl --lab node drain lb1
+  weirctl --config-service 10.30.0.2 apply -f cluster.yaml
   weirctl config check /etc/weir/cluster.yaml`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -85,9 +91,14 @@ Exit codes: 0 done, 1 failed, 2 bad arguments or configuration, 3 not found.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	f := root.PersistentFlags()
 	f.BoolVar(&w.lab, "lab", false, "ask every node and server of the running lab (build/lab/lab.json, here or above)")
-	f.StringSliceVar(&w.nodes, "node", []string{"/run/weir/noded.sock"}, "admin sockets of nodes")
+	f.StringSliceVar(&w.nodes, "node", []string{"/run/weir/noded.sock"}, "admin sockets of nodes, or addresses: 10.20.0.11:6090")
 	f.StringSliceVar(&w.modules, "module", []string{"/run/weir/lbmodule.sock"}, "admin sockets of LB modules")
-	root.AddCommand(newStatus(w), newTrace(w), newServer(w), newConfig(), newVersion())
+	f.StringVar(&w.access.service, "config-service", "", "`ADDR` of the configuration service, with its port unless that is 6092")
+	f.StringVar(&w.access.files.CA, "ca", "/etc/weir/ca.crt", "`FILE` of the cluster's authority")
+	f.StringVar(&w.access.files.Cert, "cert", "/etc/weir/operator.crt", "`FILE` of the operator's certificate")
+	f.StringVar(&w.access.files.Key, "key", "/etc/weir/operator.key", "`FILE` of its key")
+	root.AddCommand(newStatus(w), newTrace(w), newNode(w), newServer(w), newApply(w), newGet(w), newDiff(w), newRegistrations(w),
+		newKeys(w), newCerts(), newConfig(), newVersion())
 	return root
 }
 
@@ -98,8 +109,12 @@ func exactly(names ...string) cobra.PositionalArgs {
 			return nil
 		}
 		want := "no arguments"
-		if len(names) > 0 {
-			want = fmt.Sprintf("%d argument: %s", len(names), names[0])
+		switch len(names) {
+		case 0:
+		case 1:
+			want = "1 argument: " + names[0]
+		default:
+			want = fmt.Sprintf("%d arguments: %s", len(names), strings.Join(names, " "))
 		}
 		return &coded{fmt.Errorf("%s takes %s; see %s --help", c.CommandPath(), want, c.CommandPath()), exitUsage}
 	}

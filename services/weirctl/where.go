@@ -16,10 +16,12 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"weir/services/api"
+	"weir/services/identity"
 )
 
 // callTimeout bounds one question to one program.
@@ -27,8 +29,31 @@ const callTimeout = 3 * time.Second
 
 // target is one program to ask.
 type target struct {
-	id     string // empty: not known before it answers
-	socket string
+	id     string         // empty: not known before it answers
+	socket string         // path, or address with port of a node's admin interface
+	files  identity.Files // who we are to an address
+}
+
+// remote reports whether the target is called over the network.
+func (t target) remote() bool {
+	return !strings.Contains(t.socket, "/") && strings.Contains(t.socket, ":")
+}
+
+// dial calls a node's admin interface: its socket, or over mutual TLS.
+func (t target) dial() (*grpc.ClientConn, error) {
+	address, security := "unix:"+t.socket, insecure.NewCredentials()
+	if t.remote() {
+		me, err := identity.Load(t.files)
+		if err != nil {
+			return nil, &coded{fmt.Errorf("call %s: %w", t, err), exitUsage}
+		}
+		address, security = "passthrough:"+t.socket, credentials.NewTLS(me.Client(identity.Node))
+	}
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(security))
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", t, err)
+	}
+	return conn, nil
 }
 
 // where says which programs are asked.
@@ -36,12 +61,15 @@ type where struct {
 	lab     bool
 	nodes   []string
 	modules []string
+	access  access
 }
 
 // labFile is the part of lab.json that weirctl needs.
 type labFile struct {
 	LBNodes []struct{ ID, Admin string } `json:"lb_nodes"`
 	Servers []struct{ ID, Admin string } `json:"servers"`
+	// Config is how an operator of the lab calls its configuration service.
+	Config *struct{ Address, CA, Cert, Key string } `json:"config"`
 }
 
 // targets are the nodes and modules to ask.
@@ -50,7 +78,7 @@ func (w *where) targets() (nodes, modules []target, err error) {
 		return labTargets()
 	}
 	for _, s := range w.nodes {
-		nodes = append(nodes, target{socket: s})
+		nodes = append(nodes, target{socket: s, files: w.access.files})
 	}
 	for _, s := range w.modules {
 		// A node has no module, and a server no noded: only what is there is asked.
@@ -61,11 +89,11 @@ func (w *where) targets() (nodes, modules []target, err error) {
 	return nodes, modules, nil
 }
 
-// labTargets finds the running lab, in this folder or above.
-func labTargets() (nodes, modules []target, err error) {
+// readLab finds the running lab, in this folder or above.
+func readLab() (*labFile, error) {
 	dir, err := os.Getwd()
 	if err != nil {
-		return nil, nil, fmt.Errorf("find the lab: %w", err)
+		return nil, fmt.Errorf("find the lab: %w", err)
 	}
 	var b []byte
 	for {
@@ -76,19 +104,27 @@ func labTargets() (nodes, modules []target, err error) {
 		dir = filepath.Dir(dir)
 	}
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil, errors.New("no lab runs: build/lab/lab.json is neither here nor above; make lab-up starts one")
+		return nil, errors.New("no lab runs: build/lab/lab.json is neither here nor above; make lab-up starts one")
 	} else if err != nil {
-		return nil, nil, fmt.Errorf("read the lab: %w", err)
+		return nil, fmt.Errorf("read the lab: %w", err)
 	}
-	var l labFile
-	if err := json.Unmarshal(b, &l); err != nil {
-		return nil, nil, fmt.Errorf("read %s/build/lab/lab.json: %w", dir, err)
+	l := &labFile{}
+	if err := json.Unmarshal(b, l); err != nil {
+		return nil, fmt.Errorf("read %s/build/lab/lab.json: %w", dir, err)
+	}
+	return l, nil
+}
+
+func labTargets() (nodes, modules []target, err error) {
+	l, err := readLab()
+	if err != nil {
+		return nil, nil, err
 	}
 	for _, n := range l.LBNodes {
-		nodes = append(nodes, target{n.ID, n.Admin})
+		nodes = append(nodes, target{id: n.ID, socket: n.Admin})
 	}
 	for _, s := range l.Servers {
-		modules = append(modules, target{s.ID, s.Admin})
+		modules = append(modules, target{id: s.ID, socket: s.Admin})
 	}
 	return nodes, modules, nil
 }
@@ -109,14 +145,14 @@ func askNode[T any](ctx context.Context, t target, call func(context.Context, ap
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var zero T
-	conn, err := grpc.NewClient("unix:"+t.socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := t.dial()
 	if err != nil {
-		return zero, fmt.Errorf("ask %s: %w", t, err)
+		return zero, err
 	}
 	defer conn.Close()
 	v, err := call(ctx, api.NewAdminClient(conn))
 	if err != nil {
-		if _, serr := os.Stat(t.socket); serr != nil {
+		if _, serr := os.Stat(t.socket); serr != nil && !t.remote() {
 			return zero, fmt.Errorf("ask %s: is noded running? %w", t, serr)
 		}
 		return zero, fmt.Errorf("ask %s: %s", t, status.Convert(err).Message())
