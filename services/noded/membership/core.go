@@ -19,11 +19,12 @@ type Core struct {
 	phase   int
 	last    time.Duration // tick
 
-	own     own
-	self    int     // own place in the list of nodes
-	peers   []*peer // all nodes but this one, in the order of the list, beginning behind it
-	byNum   map[uint16]*peer
-	servers []*server
+	own      own
+	self     int     // own place in the list of nodes
+	peers    []*peer // all nodes but this one, in the order of the list, beginning behind it
+	byNum    map[uint16]*peer
+	servers  []*server
+	serverBy map[uint16]*server
 
 	learn     learning
 	isolation isolation
@@ -69,16 +70,16 @@ func (c *Core) Configure(now time.Duration, nodes []Node, servers []uint16) {
 		p.tracker = n.Tracker
 		c.peers, c.byNum[n.Number] = append(c.peers, p), p
 	}
-	was := c.servers
-	c.servers = nil
+	was := c.serverBy
+	c.servers, c.serverBy = nil, map[uint16]*server{}
 	for i, number := range servers {
-		s := findServer(was, number)
+		s := was[number]
 		if s == nil {
 			s = &server{number: number, heard: c.now}
 			// Servers are checked one after the other, not all at once.
 			s.next = c.now + c.cfg.ServerInterval*time.Duration(i)/time.Duration(len(servers))
 		}
-		c.servers = append(c.servers, s)
+		c.servers, c.serverBy[number] = append(c.servers, s), s
 	}
 	c.changed()
 }

@@ -29,15 +29,6 @@ type server struct {
 	list time.Duration // when it was pushed the list of nodes
 }
 
-func findServer(list []*server, number uint16) *server {
-	for _, s := range list {
-		if s.number == number {
-			return s
-		}
-	}
-	return nil
-}
-
 func (s *server) record() wire.ServerRecord {
 	return wire.ServerRecord{Number: s.number, Boot: s.boot, Beats: s.beats, Life: s.life, Healthy: s.healthy, Alive: !s.dead}
 }
@@ -47,7 +38,7 @@ func (s *server) record() wire.ServerRecord {
 // refusing a connection; boot is its module's boot id, 0 if it is not known.
 func (c *Core) ServerResult(now time.Duration, number uint16, ok, alive bool, boot uint64) {
 	c.at(now)
-	s := findServer(c.servers, number)
+	s := c.serverBy[number]
 	if s == nil {
 		return
 	}
@@ -65,7 +56,7 @@ func (c *Core) ServerResult(now time.Duration, number uint16, ok, alive bool, bo
 // from the server, or an acknowledgement of its module with its boot id (else 0).
 func (c *Core) ServerLife(now time.Duration, number uint16, boot uint64) {
 	c.at(now)
-	if s := findServer(c.servers, number); s != nil {
+	if s := c.serverBy[number]; s != nil {
 		c.serverBoot(s, boot)
 		if c.now-s.told >= lifeEvery {
 			c.sign(s)
@@ -99,7 +90,7 @@ func (c *Core) beat(s *server) {
 // mergeServer takes a server's counters from gossip. Those of a server that its
 // sender does not hold for healthy, or alive, only say from where to count on.
 func (c *Core) mergeServer(r *wire.ServerRecord) {
-	s := findServer(c.servers, r.Number)
+	s := c.serverBy[r.Number]
 	if s == nil {
 		return
 	}
