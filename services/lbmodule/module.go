@@ -18,6 +18,7 @@ import (
 
 	"weir/dataplane/wire"
 	"weir/services/config"
+	"weir/services/confsource"
 	"weir/services/lbmodule/admission"
 	"weir/services/lbmodule/agent"
 	"weir/services/lbmodule/bpf"
@@ -31,6 +32,7 @@ import (
 type module struct {
 	log      *slog.Logger
 	file     *config.Module
+	source   *confsource.Source
 	settings *settings // in force; the loop changes it
 	boot     uint64
 	data     *bpf.Data
@@ -46,33 +48,36 @@ type module struct {
 // run is the program from reading its files to its last goodbye. What it made
 // in the kernel stays for the next one, unless it fails before it serves.
 func run(ctx context.Context, log *slog.Logger, path string) (err error) {
-	s, err := load(path)
+	file, err := config.LoadModule(path)
 	if err != nil {
-		return err
-	}
-	for _, w := range s.cluster.Warnings {
-		log.Warn(w)
+		return program.ConfigError(err)
 	}
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("root is needed to load eBPF programs; run lbmodule as root")
 	}
-	boot, err := bootID(s.file.Server)
+	boot, err := bootID(file.Server)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	m := &module{log: log, file: s.file, settings: s, ctx: ctx, boot: boot}
+	m := &module{log: log, file: file, ctx: ctx, boot: boot}
 	defer m.close()
 	defer cancel()
-	lock, err := program.LockRunDir(s.file.RunDir, "lbmodule")
+	lock, err := program.LockRunDir(file.RunDir, "lbmodule")
 	if err != nil {
 		return err
 	}
 	m.onClose(lock.Close)
-	failed, err := m.start()
+	first, err := m.openSource()
 	if err != nil {
 		return err
 	}
+	failed, err := m.start()
+	m.source.InForce(first, err)
+	if err != nil {
+		return err
+	}
+	s := m.settings
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 		log.Warn("tell the supervisor that lbmodule is ready", "error", err)
 	}
@@ -190,6 +195,7 @@ func (m *module) startDataPath(up *net.Interface, cpu usage.CPU) (err error) {
 	if err != nil {
 		return err
 	}
+	m.rememberUplink(up.Name)
 	place := &bpf.Settings{
 		Server: s.server.Address, FabricIndex: up.Index, OwnIndex: pair.Index, PeerIndex: pair.PeerIndex, OwnMAC: pair.MAC,
 		MaxFlows: s.file.Capacity.Connections, StraysPerSlice: straysPerSlice, BounceIPv6: bounce,

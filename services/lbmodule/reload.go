@@ -4,65 +4,72 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
-	"time"
 
 	"weir/services/config"
+	"weir/services/confsource"
+	"weir/services/identity"
 	"weir/services/lbmodule/netdev"
+	"weir/services/program"
+	"weir/services/state"
+	"weir/services/version"
 )
 
-// watch puts the cluster file in force again when it changes, or on SIGHUP.
-func (m *module) watch() {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	last := stamp(m.file.ClusterFile)
-	for {
-		select {
-		case <-m.ctx.Done():
-			return
-		case <-hup:
-			last = stamp(m.file.ClusterFile)
-		case <-tick.C:
-			now := stamp(m.file.ClusterFile)
-			if now == last {
-				continue
-			}
-			last = now
+// openSource waits for the first configuration, from a file or the service, and
+// joins it with the module's own file.
+func (m *module) openSource() (*confsource.Config, error) {
+	o := confsource.Options{ClusterFile: m.file.ClusterFile, Service: m.file.Service, Role: identity.Server, ID: m.file.Server,
+		Version: version.Version, StateDir: m.file.StateDir}
+	var err error
+	if m.file.Service.InUse() { // whose last good configuration is kept
+		if o.State, err = state.Open(m.file.StateDir, m.log); err != nil {
+			return nil, err
 		}
-		if err := m.reload(); err != nil {
-			m.log.Error("the cluster file is not put in force; the former one stays", "error", err)
-			continue
+		m.onClose(o.State.Close)
+	}
+	if m.source, err = confsource.Open(m.ctx, m.log, o); err != nil {
+		if m.ctx.Err() == nil {
+			err = program.ConfigError(err)
 		}
-		m.log.Info("the cluster file is in force")
+		return nil, err
+	}
+	m.onClose(func() error { m.source.Close(); return nil })
+	first := m.source.Current()
+	m.warn(first.Cluster)
+	m.settings, err = join(m.file, first.Cluster)
+	return first, err
+}
+
+func (m *module) warn(c *config.Cluster) {
+	for _, w := range c.Warnings {
+		m.log.Warn(w)
 	}
 }
 
-// stamp changes when a file does.
-func stamp(path string) string {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err.Error()
+// watch puts every new configuration in force.
+func (m *module) watch() {
+	for {
+		var c *confsource.Config
+		select {
+		case <-m.ctx.Done():
+			return
+		case c = <-m.source.Changes():
+		}
+		m.warn(c.Cluster)
+		err := m.reload(c.Cluster)
+		m.source.InForce(c, err)
+		if err != nil {
+			m.log.Error("the changed configuration is not put in force; the former one stays", "revision", c.Revision, "error", err)
+			continue
+		}
+		m.log.Info("the changed configuration is in force", "revision", c.Revision)
 	}
-	inode := uint64(0)
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		inode = st.Ino
-	}
-	return fmt.Sprintf("%d %d %d", inode, info.Size(), info.ModTime().UnixNano())
 }
 
 // reload takes up nodes, endpoints, addresses, thresholds and control keys. The
 // server's own address and the key of all places change with a restart, which
 // costs nothing.
-func (m *module) reload() error {
-	cluster, err := config.LoadCluster(m.file.ClusterFile)
-	if err != nil {
-		return err
-	}
+func (m *module) reload(cluster *config.Cluster) error {
 	s, err := join(m.file, cluster)
 	if err != nil {
 		return err

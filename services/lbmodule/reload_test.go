@@ -28,7 +28,7 @@ func TestTheClusterFileIsTakenUpWhenItChanges(t *testing.T) {
 		t.Error("the old address stays")
 	}
 	w.write("cluster.yaml", "nonsense: true")
-	w.eventually("the refusal is logged", func() bool { return strings.Contains(w.logged(), "not put in force") })
+	w.eventually("the refusal is logged", func() bool { return strings.Contains(w.logged(), "is not taken") })
 	exchange(t, w.dial("203.0.113.77"), "still there")
 }
 

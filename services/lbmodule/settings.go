@@ -14,30 +14,18 @@ import (
 // protoTCP is TCP's IP protocol number.
 const protoTCP = 6
 
-// settings are module file and cluster file together, as this server needs them.
+// settings are the module file and the cluster's configuration together, as
+// this server needs them.
 type settings struct {
 	file    *config.Module
 	cluster *config.Cluster
 	server  *config.Server
 }
 
-// load reads and checks both files.
-func load(path string) (*settings, error) {
-	file, err := config.LoadModule(path)
-	if err != nil {
-		return nil, program.ConfigError(err)
-	}
-	cluster, err := config.LoadCluster(file.ClusterFile)
-	if err != nil {
-		return nil, program.ConfigError(err)
-	}
-	return join(file, cluster)
-}
-
 func join(file *config.Module, cluster *config.Cluster) (*settings, error) {
 	server := cluster.Server(file.Server)
 	if server == nil {
-		return nil, program.ConfigError(fmt.Errorf("server %q is not in %s; add it to the list servers", file.Server, file.ClusterFile))
+		return nil, program.ConfigError(fmt.Errorf("server %q is not in cluster %s; add it to the list servers", file.Server, cluster.Identity.Name))
 	}
 	return &settings{file, cluster, server}, nil
 }

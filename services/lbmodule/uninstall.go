@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 
 	"weir/services/config"
 	"weir/services/lbmodule/bpf"
@@ -29,13 +30,18 @@ func uninstall(path string) error {
 	}
 	defer lock.Close()
 	index := 0
-	if up, err := uplink(file.Uplink, serverAddress(file)); err == nil {
+	if up, err := uplink(lastUplink(file), serverAddress(file)); err == nil {
 		index = up.Index
 	}
-	return remove(file.Interface, file.BPFDir, index)
+	if err := remove(file.Interface, file.BPFDir, index); err != nil {
+		return err
+	}
+	_ = os.Remove(uplinkMark(file)) // of no meaning without the programs
+	return nil
 }
 
-// serverAddress is the server's address if the cluster file still says it.
+// serverAddress is the server's address if there is a cluster file that still
+// says it.
 func serverAddress(file *config.Module) netip.Addr {
 	cluster, err := config.LoadCluster(file.ClusterFile)
 	if err != nil {
@@ -45,6 +51,29 @@ func serverAddress(file *config.Module) netip.Addr {
 		return s.Address
 	}
 	return netip.Addr{}
+}
+
+// uplinkMark is a file that lives as long as the programs in the kernel: it
+// names the interface that they are on.
+func uplinkMark(file *config.Module) string { return filepath.Join(file.RunDir, "uplink") }
+
+func (m *module) rememberUplink(name string) {
+	if err := os.WriteFile(uplinkMark(m.file), []byte(name), 0o600); err != nil {
+		m.log.Warn("the uplink's name cannot be kept; an uninstall without a cluster file will not find it", "error", err)
+	}
+}
+
+// lastUplink is the interface towards the fabric as far as it is known without
+// a configuration of the cluster; empty: it is not.
+func lastUplink(file *config.Module) string {
+	if file.Uplink != "" {
+		return file.Uplink
+	}
+	name, err := os.ReadFile(uplinkMark(file))
+	if err != nil {
+		return ""
+	}
+	return string(name)
 }
 
 // remove takes the data path away, the fabric's side first: from then on the
