@@ -2,6 +2,7 @@ package membership
 
 import (
 	"errors"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -131,5 +132,29 @@ func TestNodesAndServersThatLeaveTheClusterFileAreForgottenAndTheOthersKept(t *t
 	w.run(10 * time.Second)
 	if w.false > 0 || w.stats["suspect"] > 0 {
 		t.Errorf("%v", w.stats)
+	}
+}
+
+func TestNonsenseFromAProvenNodeIsSurvived(t *testing.T) {
+	for seed := range uint64(20) {
+		w := serving(t, 4, 2)
+		w.rng = rand.New(rand.NewPCG(seed, 3))
+		some := func() uint64 {
+			known := []uint64{0, 1, w.h(1).boot, w.h(2).boot, w.h(3).boot, w.rng.Uint64(), wire.DeathFinal, wire.DeathFinal - 1, w.rng.Uint64N(500)}
+			return known[w.rng.IntN(len(known))]
+		}
+		number := func() uint16 { return uint16(w.rng.IntN(7)) }
+		for range 300 {
+			g := &wire.Gossip{Pull: w.rng.IntN(9) == 0, Answer: w.rng.IntN(9) == 0,
+				Deaths:   []wire.Death{{Number: number(), By: number(), Boot: some(), Beats: some()}},
+				Asks:     []wire.Ask{{Number: number(), Since: uint16(some()), Boot: some()}},
+				Opinions: []wire.Opinion{{Number: number(), Alive: w.rng.IntN(2) == 0, Boot: some()}},
+				Nodes:    []wire.NodeRecord{{Number: number(), Flags: uint8(some()), Boot: some(), Noded: some(), Version: some(), Synced: uint32(some()), Beats: some()}},
+				Servers:  []wire.ServerRecord{{Number: number(), Healthy: w.rng.IntN(2) == 0, Alive: w.rng.IntN(2) == 0, Boot: some(), Beats: some(), Life: some()}},
+			}
+			h, d := letter(w.h(4), g)
+			_ = w.h(uint16(w.rng.IntN(3)+1)).core.Gossip(w.now, &h, d) // whatever it says of it
+			w.run(30 * time.Millisecond)
+		}
 	}
 }
