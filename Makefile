@@ -27,7 +27,7 @@ PACKAGES := build-essential ca-certificates pkg-config \
 	clang-14 llvm-14 libbpf-dev linux-libc-dev \
 	iproute2 ethtool bpftool procps util-linux curl \
 	frr nginx-light libnginx-mod-http-echo \
-	wrk iperf3 tcpdump nftables
+	wrk iperf3 tcpdump nftables etcd-server
 
 .PHONY: help deps have-deps build check test run chaos lab-up lab-down lab-status bench fuzz fmt vet clean
 

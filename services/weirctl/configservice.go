@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 
+	"weir/qemu/netns"
 	"weir/services/api"
 	"weir/services/identity"
 )
@@ -24,8 +25,11 @@ const serviceTimeout = 10 * time.Second
 
 // access is what the tool needs to call over the network.
 type access struct {
-	service string // ADDR[:PORT] of the configuration service
-	files   identity.Files
+	service   string // ADDR[:PORT] of the configuration service
+	namespace string // from which it is reachable; empty: from here
+	files     identity.Files
+	// From is the network namespace that the service is called from; empty: ours.
+	from string
 }
 
 // withService calls the configuration service.
@@ -38,8 +42,13 @@ func withService(ctx context.Context, w *where, call func(context.Context, api.C
 	if err != nil {
 		return &coded{err, exitUsage}
 	}
-	conn, err := grpc.NewClient("passthrough:"+a.service, grpc.WithTransportCredentials(credentials.NewTLS(me.Client(identity.Configd))),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(api.MaxSnapshot)))
+	options := []grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(me.Client(identity.Configd))),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(api.MaxSnapshot))}
+	if a.from != "" {
+		dial := netns.Dialer(a.from, net.Dialer{})
+		options = append(options, grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) { return dial(ctx, "tcp", address) }))
+	}
+	conn, err := grpc.NewClient("passthrough:"+a.service, options...)
 	if err != nil {
 		return fmt.Errorf("call the configuration service: %w", err)
 	}
@@ -59,7 +68,7 @@ func (w *where) serviceAccess() (access, error) {
 		if l.Config == nil {
 			return a, errors.New("this lab has no configuration service: its machines read a cluster file")
 		}
-		a = access{l.Config.Address, identity.Files{CA: l.Config.CA, Cert: l.Config.Cert, Key: l.Config.Key}}
+		a = access{l.Config.Address, l.Config.Namespace, identity.Files{CA: l.Config.CA, Cert: l.Config.Cert, Key: l.Config.Key}, l.Config.Namespace}
 	}
 	if a.service == "" {
 		return a, &coded{errors.New("name the configuration service: --config-service ADDR"), exitUsage}

@@ -69,7 +69,7 @@ type labFile struct {
 	LBNodes []struct{ ID, Admin string } `json:"lb_nodes"`
 	Servers []struct{ ID, Admin string } `json:"servers"`
 	// Config is how an operator of the lab calls its configuration service.
-	Config *struct{ Address, CA, Cert, Key string } `json:"config"`
+	Config *struct{ Namespace, Address, CA, Cert, Key string } `json:"config"`
 }
 
 // targets are the nodes and modules to ask.
