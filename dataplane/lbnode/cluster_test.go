@@ -1,6 +1,7 @@
 package lbnode
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -139,7 +140,7 @@ func (c *cluster) put(from string, b packet.Buf) {
 	var in packet.Info
 	if packet.Parse(b.Bytes(), &in) == packet.OK && in.Proto == packet.ProtoUDP && in.DstPort == wire.PortTracker {
 		d := append([]byte(nil), b.Bytes()[in.Payload:in.End]...)
-		if err := wire.GetTracker(d, &f.msg, testSecrets.Control[0].Key); err != nil {
+		if err := errors.Join(wire.ReadHeader(d, &f.msg.Header), wire.DecodeTracker(d, &f.msg)); err != nil {
 			c.t.Fatalf("%s sent a bad tracker message: %v", from, err)
 		}
 	}
@@ -311,10 +312,25 @@ func (s *testServer) send(to, lone uint16, m wire.Tracker) {
 	target, _ := packet.NewEncapTarget(cfg.Nodes[to].MAC, cfg.Servers[s.number].MAC, cfg.Nodes[to].South, cfg.Servers[s.number].Address)
 	b := s.c.newBuf()
 	b.Resize(wire.TrackerSize)
-	wire.PutTracker(b.Bytes(), &m, testSecrets.Control[0].Key)
+	wire.PutTracker(b.Bytes(), &m, s.key(to))
 	packet.PrependUDP(&b, &target, 50000, wire.PortTracker)
 	b.Port = packet.South
 	s.c.put(cfg.Servers[s.number].ID, b)
+}
+
+// key seals what a server sends to a node.
+func (s *testServer) key(to uint16) wire.Key {
+	return wire.PairKey(testSecrets.Control[0].Key, wire.Peer{Role: wire.RoleServer, Number: s.number, Boot: 1},
+		wire.Peer{Role: wire.RoleNode, Number: to, Boot: s.c.nodes[0].cfg.Nodes[to].Boot})
+}
+
+// messageKey seals what a message's sender, honest or not, sends to node 0.
+func (c *cluster) messageKey(h *wire.Header) wire.Key {
+	from := wire.Peer{Role: h.Role, Number: h.Sender, Boot: 1}
+	if h.Role == wire.RoleNode && int(h.Sender) < len(c.nodes) {
+		from.Boot = c.nodes[0].cfg.Nodes[h.Sender].Boot
+	}
+	return wire.PairKey(testSecrets.Control[0].Key, from, wire.Peer{Role: wire.RoleNode, Boot: c.nodes[0].cfg.Nodes[0].Boot})
 }
 
 // count sums a counter over all nodes.

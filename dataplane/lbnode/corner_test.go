@@ -16,8 +16,18 @@ func (c *cluster) restart(node int) {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(w.Close)
-	w.SetConfig(n.cfg)
 	n.w = w
+	for _, other := range c.nodes {
+		cfg := *other.cfg
+		cfg.Nodes = append([]Node(nil), cfg.Nodes...)
+		cfg.Nodes[node].Boot += 1000 // another life: the others must not take its sequence numbers for old ones
+		if err := cfg.Prepare(); err != nil {
+			c.t.Fatal(err)
+		}
+		other.cfg = &cfg
+		other.w.SetConfig(&cfg)
+		other.slow.SetConfig(&cfg)
+	}
 }
 
 // syn opens a connection at a node and returns the SYN/ACK.

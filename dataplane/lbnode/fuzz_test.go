@@ -24,7 +24,8 @@ func FuzzFrame(f *testing.F) {
 	f.Add(server.Bytes(), true)
 	for kind := range uint8(20) {
 		d := make([]byte, wire.TrackerSize)
-		wire.PutTracker(d, &wire.Tracker{Header: wire.Header{Type: kind, Sender: 1, KeyID: 1}, Key: k}, testSecrets.Control[0].Key)
+		m := wire.Tracker{Header: wire.Header{Type: kind, Sender: 1, Seq: uint64(kind) + 1, KeyID: 1}, Key: k}
+		wire.PutTracker(d, &m, c.messageKey(&m.Header))
 		f.Add(append(append([]byte(nil), server.Bytes()[:36]...), append([]byte{0x17, 0xc1, 0, 136, 0, 0}, d...)...), true)
 	}
 	f.Fuzz(func(t *testing.T, data []byte, south bool) {

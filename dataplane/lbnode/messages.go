@@ -19,7 +19,7 @@ func (w *Worker) toNode(number uint16, m *wire.Tracker) {
 		w.count.add(DropStaleMessage, 1)
 		return
 	}
-	w.transmit(n.MAC, &n.target, m)
+	w.transmit(n.MAC, &n.target, &n.keys, m)
 }
 
 // toServer sends a tracker message to a module.
@@ -29,10 +29,10 @@ func (w *Worker) toServer(number uint16, m *wire.Tracker) {
 		w.count.add(DropStaleMessage, 1)
 		return
 	}
-	w.transmit(s.MAC, &s.target, m)
+	w.transmit(s.MAC, &s.target, &s.keys, m)
 }
 
-func (w *Worker) transmit(mac MAC, target *packet.EncapTarget, m *wire.Tracker) {
+func (w *Worker) transmit(mac MAC, target *packet.EncapTarget, keys *pairKeys, m *wire.Tracker) {
 	if mac == (MAC{}) {
 		w.count.add(DropNoNextHop, 1)
 		return
@@ -44,9 +44,9 @@ func (w *Worker) transmit(mac MAC, target *packet.EncapTarget, m *wire.Tracker) 
 	}
 	w.seq++
 	m.Header = wire.Header{Type: m.Type, Worker: uint8(w.index), Role: wire.RoleNode, Sender: w.cfg.Self,
-		Boot: w.cfg.Boot, Seq: w.seq, Epoch: w.cfg.Epoch, KeyID: w.cfg.Secrets.Control[0].ID}
+		Boot: w.view.self.Boot, Seq: w.seq, Epoch: w.cfg.Epoch, KeyID: keys.seal.ID}
 	b.Resize(wire.TrackerSize)
-	wire.PutTracker(b.Bytes(), m, w.cfg.Secrets.Control[0].Key)
+	wire.PutTracker(b.Bytes(), m, keys.seal.Key)
 	if packet.PrependUDP(&b, target, entropyPort(w.hash(&m.Key)), wire.PortTracker) != packet.OK {
 		w.count.add(DropNoRoom, 1)
 		w.io.Free(b)
@@ -70,26 +70,21 @@ func (w *Worker) receive(payload []byte, src [4]byte) {
 		w.count.add(DropBadMessage, 1)
 		return
 	}
-	if k, ok := wire.FindKey(w.cfg.Secrets.Control, m.KeyID); !ok || wire.Verify(payload, k) != nil {
+	keys, boot := w.view.sender(&m.Header, src)
+	if keys == nil {
+		w.count.add(DropStranger, 1)
+		return
+	}
+	if k, ok := wire.FindKey(keys.open, m.KeyID); !ok || wire.Verify(payload, k) != nil {
 		w.count.add(DropBadTag, 1)
 		return
 	}
-	if !w.knows(&m.Header, src) {
-		w.count.add(DropStranger, 1)
+	if !w.sessions[m.Role].fresh(&m.Header, boot) {
+		w.count.add(DropReplayed, 1)
 		return
 	}
 	w.messages.received(m.Type)
 	w.dispatch(&m)
-}
-
-// knows checks that the sender is who the outer address says.
-func (w *Worker) knows(h *wire.Header, src [4]byte) bool {
-	if h.Role == wire.RoleServer {
-		s := w.view.server(h.Sender)
-		return s != nil && s.Address.As4() == src
-	}
-	n := w.view.node(h.Sender)
-	return n != nil && n.South.As4() == src
 }
 
 // dispatch hands a message to its role. A module can only say what modules say.

@@ -170,10 +170,10 @@ func TestControlMessagesOfStrangersChangeNothing(t *testing.T) {
 	}
 	node1 := c.nodes[0].cfg.Nodes[1].South
 	send(node1, wire.Key{K0: 9}, nil)
-	send(node1, testSecrets.Control[0].Key, func(d []byte) { d[90] ^= 1 })
-	send(netip.MustParseAddr("10.20.0.66"), testSecrets.Control[0].Key, nil)
-	send(node1, testSecrets.Control[0].Key, func(d []byte) { d[0] = 9 })
-	send(node1, testSecrets.Control[0].Key, func(d []byte) { d[7] = 3 })
+	send(node1, c.messageKey(&m.Header), func(d []byte) { d[90] ^= 1 })
+	send(netip.MustParseAddr("10.20.0.66"), c.messageKey(&m.Header), nil)
+	send(node1, c.messageKey(&m.Header), func(d []byte) { d[0] = 9 })
+	send(node1, c.messageKey(&m.Header), func(d []byte) { d[7] = 3 })
 	if c.count(DropBadTag) != 2 || c.count(DropStranger) != 1 || c.count(DropBadMessage) != 2 {
 		t.Errorf("bad tag %d, stranger %d, bad message %d", c.count(DropBadTag), c.count(DropStranger), c.count(DropBadMessage))
 	}
@@ -188,6 +188,7 @@ func TestGarbageIsCountedAndNothingCrashes(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	c := newCluster(t, 3, 2, nil)
 	c.filter = func(*frame) int { return 0 }
+	sequence := uint64(0)
 	good := func() packet.Buf {
 		k := testKey(uint16(r.IntN(65536)), r.IntN(2) == 0)
 		switch r.IntN(3) {
@@ -205,7 +206,9 @@ func TestGarbageIsCountedAndNothingCrashes(t *testing.T) {
 		b.Resize(wire.TrackerSize)
 		m := wire.Tracker{Header: wire.Header{Type: uint8(r.IntN(20)), Role: uint8(r.IntN(2)), Sender: uint16(r.IntN(4)), KeyID: 1}, Key: k,
 			Server: uint16(r.IntN(3)), Ingress: uint16(r.IntN(4)), Primary: uint16(r.IntN(4)), Secondary: uint16(r.IntN(4)), Offer: uint8(r.IntN(5)), TTL: uint8(r.IntN(3))}
-		wire.PutTracker(b.Bytes(), &m, testSecrets.Control[0].Key)
+		sequence++
+		m.Header.Seq = sequence
+		wire.PutTracker(b.Bytes(), &m, c.messageKey(&m.Header))
 		cfg := c.nodes[0].cfg
 		src := netip.AddrFrom4([4]byte{10, 20, 0, byte([]int{11, 12, 13, 101, 102}[r.IntN(5)])})
 		target, _ := packet.NewEncapTarget(cfg.Nodes[0].MAC, MAC{2, 1, 1, 1, 1, 1}, cfg.Nodes[0].South, src)

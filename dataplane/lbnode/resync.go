@@ -322,7 +322,7 @@ func (w *Worker) Flush() {
 	for _, t := range []*flow.Table{w.mapped, w.tracked, w.half, w.pending} {
 		t.Clear()
 	}
-	w.resync = resync{}
+	w.resync, w.sessions = resync{}, [2]sessions{}
 }
 
 // expired reports whether an entry was not published within its lease (S-42).

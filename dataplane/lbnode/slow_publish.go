@@ -15,12 +15,6 @@ type SlowIO interface {
 	Hand(worker int, b packet.Buf)
 }
 
-// session guards against a sender's datagrams coming again.
-type session struct {
-	boot   uint64
-	window wire.Window
-}
-
 // publishing is the slow worker's part in it (S-41): what modules say it splits
 // by target, its own share by worker; what nodes say is its own share already.
 type publishing struct {
@@ -29,11 +23,11 @@ type publishing struct {
 	view     *view
 	steering *Steering
 	seq      uint64
-	workers  []share  // own shares
-	nodes    []*share // by number; nil: no such node
-	waiting  int      // shares of nodes that hold something
-	from     [2][]session
-	heard    seenTicks // publications of servers
+	workers  []share     // own shares
+	nodes    []*share    // by number; nil: no such node
+	waiting  int         // shares of nodes that hold something
+	from     [2]sessions // by role
+	heard    seenTicks   // publications of servers
 }
 
 func newPublishing(io SlowIO, workers int) publishing {
@@ -58,11 +52,6 @@ func (p *publishing) setConfig(c *Config) {
 			}
 		default:
 			p.nodes[i] = new(share)
-		}
-	}
-	for role, n := range [2]int{wire.RoleNode: len(p.view.nodes), wire.RoleServer: len(p.view.servers)} {
-		if len(p.from[role]) < n {
-			p.from[role] = append(p.from[role], make([]session, n-len(p.from[role]))...)
 		}
 	}
 	p.heard.grow(len(p.view.servers))
@@ -116,42 +105,28 @@ func (p *publishing) open(d []byte, h *wire.Header, src [4]byte, port uint16) Co
 	if wire.ReadHeader(d, h) != nil {
 		return DropBadMessage
 	}
+	var keys *pairKeys
 	var boot uint64
-	var known bool
 	switch {
-	case port == wire.PortPublish && h.Type == wire.MsgPublish && h.Role == wire.RoleServer:
-		if s := p.view.server(h.Sender); s != nil && s.Address.As4() == src {
-			boot, known = s.Boot, true
-		}
-	case port == wire.PortPublished && h.Type == wire.MsgPublished && h.Role == wire.RoleNode && h.Sender != p.cfg.Self:
-		if n := p.view.node(h.Sender); n != nil && n.South.As4() == src {
-			boot, known = n.Boot, true
-		}
+	case port == wire.PortPublish && h.Type == wire.MsgPublish && h.Role == wire.RoleServer,
+		port == wire.PortPublished && h.Type == wire.MsgPublished && h.Role == wire.RoleNode && h.Sender != p.cfg.Self:
+		keys, boot = p.view.sender(h, src)
 	default:
 		return DropBadMessage
 	}
-	if !known {
+	switch {
+	case keys == nil:
 		return DropStranger
-	}
-	if h.Boot != boot {
+	case h.Boot != boot:
 		return DropStaleBoot
 	}
-	k, ok := wire.FindKey(p.cfg.Secrets.Control, h.KeyID)
-	if !ok || wire.Verify(d, wire.PairKey(k, wire.Peer{Role: h.Role, Number: h.Sender, Boot: boot}, p.self())) != nil {
+	if k, ok := wire.FindKey(keys.open, h.KeyID); !ok || wire.Verify(d, k) != nil {
 		return DropBadTag
 	}
-	from := &p.from[h.Role][h.Sender]
-	if from.boot != boot {
-		*from = session{boot: boot}
-	}
-	if !from.window.Fresh(h.Seq) {
+	if !p.from[h.Role].fresh(h, boot) {
 		return DropReplayed
 	}
 	return PublicationsReceived
-}
-
-func (p *publishing) self() wire.Peer {
-	return wire.Peer{Role: wire.RoleNode, Number: p.cfg.Self, Boot: p.cfg.Boot}
 }
 
 // split gives every entry to whom it concerns: the ingress that it names and

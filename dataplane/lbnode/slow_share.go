@@ -9,7 +9,7 @@ import (
 
 // slowSender is the worker's number in the headers of what a slow worker sends:
 // its sequence numbers are its own.
-const slowSender = 0xff
+const slowSender = maxSenderWorkers - 1
 
 // shareDelay is how long the share of another node waits for company, in ns.
 const shareDelay = 5e6
@@ -82,12 +82,11 @@ func (s *Slow) send(n *nodeView, o *share) {
 		return
 	}
 	p.seq++
-	d, k := o.Datagram(), &p.cfg.Secrets.Control[0]
+	d := o.Datagram()
 	b.Resize(uint16(len(d)))
 	copy(b.Bytes(), d)
 	wire.Seal(b.Bytes(), &wire.Header{Type: wire.MsgPublished, Worker: slowSender, Role: wire.RoleNode, Sender: p.cfg.Self,
-		Boot: p.cfg.Boot, Seq: p.seq, Epoch: p.cfg.Epoch, KeyID: k.ID},
-		wire.PairKey(k.Key, p.self(), wire.Peer{Role: wire.RoleNode, Number: n.Number, Boot: n.Boot}))
+		Boot: p.view.self.Boot, Seq: p.seq, Epoch: p.cfg.Epoch, KeyID: n.keys.seal.ID}, n.keys.seal.Key)
 	if packet.PrependUDP(&b, &n.target, wire.PortPublished, wire.PortPublished) != packet.OK {
 		s.count.add(DropNoRoom, 1)
 		p.io.Free(b)

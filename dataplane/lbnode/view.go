@@ -6,6 +6,7 @@ import (
 	"weir/dataplane/flow"
 	"weir/dataplane/hashring"
 	"weir/dataplane/packet"
+	"weir/dataplane/wire"
 )
 
 // view is a Config made quick to use. Like the Config it never changes.
@@ -29,11 +30,13 @@ type vip struct {
 type nodeView struct {
 	*Node
 	target packet.EncapTarget
+	keys   pairKeys
 }
 
 type serverView struct {
 	*Server
 	target   packet.EncapTarget
+	keys     pairKeys
 	resolved bool       // the next hop towards it is known
 	usable   bool       // … and it shows signs of life
 	vips     []vipPorts // what it may send from
@@ -84,6 +87,7 @@ func (c *Config) Prepare() error {
 		if n.target, err = packet.NewEncapTarget(n.MAC, c.MACs[packet.South], n.South, v.self.South); err != nil {
 			return fmt.Errorf("node %s: %w", n.ID, err)
 		}
+		n.keys = c.pairKeys(v.self.Boot, wire.Peer{Role: wire.RoleNode, Number: n.Number, Boot: n.Boot})
 	}
 	for i := range c.Servers {
 		s := &c.Servers[i]
@@ -98,6 +102,7 @@ func (c *Config) Prepare() error {
 		if sv.target, err = packet.NewEncapTarget(s.MAC, c.MACs[packet.South], s.Address, v.self.South); err != nil {
 			return fmt.Errorf("server %s: %w", s.ID, err)
 		}
+		sv.keys = c.pairKeys(v.self.Boot, wire.Peer{Role: wire.RoleServer, Number: s.Number, Boot: s.Boot})
 		place(&v.servers, s.Number, sv)
 		v.byAddress.add(s.Address.As4(), sv)
 	}

@@ -36,9 +36,10 @@ type Worker struct {
 	local  []wire.Tracker // messages to this worker's own roles
 	scores []float64      // scratch of the ranking
 
-	resync resync
-	synced atomic.Uint32
-	seen   seenTicks // packets of servers
+	resync   resync
+	sessions [2]sessions // by role
+	synced   atomic.Uint32
+	seen     seenTicks // packets of servers
 
 	floods   bucket // SYNs that are answered through the trackers
 	unknowns bucket // queries for packets that no cookie vouches for

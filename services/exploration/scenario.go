@@ -97,7 +97,7 @@ func moduleConfig(i int, m members) *agent.Config {
 	c := &agent.Config{Server: uint16(i), Boot: uint64(i) + 177, Keys: secrets.Control, Seed: secrets.Ranking, Ring: secrets.Ring, WScale: wscale,
 		Endpoints: []agent.Endpoint{{Address: vip.Addr(), Proto: packet.ProtoTCP, PortFirst: vip.Port(), PortLast: vip.Port()}}}
 	for n := range Nodes {
-		c.Nodes = append(c.Nodes, agent.Node{Number: uint16(n), Address: nodeAddress(n), Egress: m.has(m.alive, n)})
+		c.Nodes = append(c.Nodes, agent.Node{Number: uint16(n), Boot: uint64(n) + 77, Address: nodeAddress(n), Egress: m.has(m.alive, n)})
 	}
 	return c
 }

@@ -23,6 +23,7 @@ import (
 type fakeNode struct {
 	w       *world
 	key     wire.Key
+	module  wire.Peer
 	tun     *os.File
 	control *net.UDPConn
 	data    *net.UDPConn
@@ -70,6 +71,9 @@ func newFakeNode(w *world) *fakeNode {
 	cluster, err := config.LoadCluster(w.dir + "/cluster.yaml")
 	w.must(err)
 	n.key = cluster.Keys.Seals()[0].Key
+	boot, err := bootID(cluster.Servers[0].ID)
+	w.must(err)
+	n.module = wire.Peer{Role: wire.RoleServer, Number: cluster.Servers[0].Number, Boot: boot}
 	w.sh(nodeNS, `ip link set tun0 mtu 1472 up
 		ip addr add 198.18.0.10/24 dev tun0; ip route add default dev tun0
 		ip -6 addr add 2001:db8:18::10/64 dev tun0 nodad; ip -6 route add default dev tun0`)
@@ -209,6 +213,10 @@ func (n *fakeNode) sendOffer(fl *fakeFlow) {
 	n.send(wire.MsgOffer, &m)
 }
 
+// fakePeer is the fake node as a module knows it that got no node list: its
+// boot id is not known.
+var fakePeer = wire.Peer{Role: wire.RoleNode, Number: 1}
+
 // send sends a tracker message to the module and reports whether it was not lost.
 func (n *fakeNode) send(typ uint8, m *wire.Tracker) bool {
 	n.seq++
@@ -217,7 +225,7 @@ func (n *fakeNode) send(typ uint8, m *wire.Tracker) bool {
 		return false
 	}
 	var b [wire.TrackerSize]byte
-	wire.PutTracker(b[:], m, n.key)
+	wire.PutTracker(b[:], m, wire.PairKey(n.key, fakePeer, n.module))
 	_, err := n.control.WriteToUDPAddrPort(b[:], netip.AddrPortFrom(netip.MustParseAddr(serverAddr), wire.PortTracker))
 	return err == nil
 }
@@ -235,7 +243,7 @@ func (n *fakeNode) fromModule() {
 			return
 		}
 		var m wire.Tracker
-		if err == nil && wire.GetTracker(buf[:k], &m, n.key) == nil {
+		if err == nil && wire.GetTracker(buf[:k], &m, wire.PairKey(n.key, n.module, fakePeer)) == nil {
 			n.message(&m)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -203,7 +204,8 @@ func (c *cluster) toServer(b packet.Buf, server uint16) {
 		return
 	}
 	var m wire.Tracker
-	if err := wire.GetTracker(b.Bytes()[in.Payload:in.End], &m, secrets.Control[0].Key); err != nil {
+	d := b.Bytes()[in.Payload:in.End]
+	if err := errors.Join(wire.ReadHeader(d, &m.Header), wire.DecodeTracker(d, &m)); err != nil {
 		c.fail("a server got a bad message: %v", err)
 		return
 	}
@@ -236,7 +238,7 @@ func (c *cluster) accept(server uint16, m *wire.Tracker) {
 	c.seq++
 	m.Header = wire.Header{Type: wire.MsgAccept, Role: wire.RoleServer, Sender: server, Boot: 1, Seq: c.seq, KeyID: 1}
 	b.Resize(wire.TrackerSize)
-	wire.PutTracker(b.Bytes(), m, secrets.Control[0].Key)
+	wire.PutTracker(b.Bytes(), m, wire.PairKey(secrets.Control[0].Key, wire.Peer{Role: wire.RoleServer, Number: server}, wire.Peer{Role: wire.RoleNode, Number: to}))
 	if st := packet.PrependUDP(&b, &target, 50000, wire.PortTracker); st != packet.OK {
 		c.fail("a module's message: %v", st)
 		return

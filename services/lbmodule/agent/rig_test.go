@@ -107,7 +107,9 @@ func (r *rig) self() wire.Peer {
 	return wire.Peer{Role: wire.RoleServer, Number: r.core.cfg.Server, Boot: r.core.cfg.Boot}
 }
 
-func (r *rig) trackerKey(_, _ wire.Peer) wire.Key { return r.core.cfg.Keys[0].Key }
+func (r *rig) trackerKey(from, to wire.Peer) wire.Key {
+	return wire.PairKey(r.core.cfg.Keys[0].Key, from, to)
+}
 
 func (r *rig) pairKey(from, to wire.Peer) wire.Key {
 	return wire.PairKey(r.core.cfg.Keys[0].Key, from, to)

@@ -47,7 +47,7 @@ func (c *Core) Datagram(now int64, src netip.AddrPort, d []byte) {
 		c.nodeList(src, p, d, &h, key)
 		return
 	}
-	if wire.Verify(d, key) != nil {
+	if wire.Verify(d, wire.PairKey(key, p.end(), c.self())) != nil {
 		c.counters.NotAuthentic++
 		return
 	}
@@ -67,6 +67,6 @@ func (c *Core) send(p *peer, typ uint8, m *wire.Tracker) {
 	c.header(&m.Header, typ)
 	m.Server = c.cfg.Server
 	d := c.buffer[:wire.TrackerSize]
-	wire.PutTracker(d, m, c.cfg.Keys[0].Key)
+	wire.PutTracker(d, m, c.pairKey(p))
 	c.out.Send(wire.PortTracker, netip.AddrPortFrom(p.Address, wire.PortTracker), d)
 }
