@@ -25,9 +25,8 @@ const serviceTimeout = 10 * time.Second
 
 // access is what the tool needs to call over the network.
 type access struct {
-	service   string // ADDR[:PORT] of the configuration service
-	namespace string // from which it is reachable; empty: from here
-	files     identity.Files
+	service string // ADDR[:PORT] of the configuration service
+	files   identity.Files
 	// From is the network namespace that the service is called from; empty: ours.
 	from string
 }
@@ -68,7 +67,7 @@ func (w *where) serviceAccess() (access, error) {
 		if l.Config == nil {
 			return a, errors.New("this lab has no configuration service: its machines read a cluster file")
 		}
-		a = access{l.Config.Address, l.Config.Namespace, identity.Files{CA: l.Config.CA, Cert: l.Config.Cert, Key: l.Config.Key}, l.Config.Namespace}
+		a = access{l.Config.Address, identity.Files{CA: l.Config.CA, Cert: l.Config.Cert, Key: l.Config.Key}, l.Config.Namespace}
 	}
 	if a.service == "" {
 		return a, &coded{errors.New("name the configuration service: --config-service ADDR"), exitUsage}
