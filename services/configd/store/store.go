@@ -8,11 +8,17 @@ import (
 	"strings"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // askTimeout bounds one question to etcd.
 const askTimeout = 5 * time.Second
+
+// retryAfter is the time before a write is repeated.
+const retryAfter = 100 * time.Millisecond
 
 // ErrConflict is for a change that is based on something that is not the newest any more.
 var ErrConflict = errors.New("somebody else changed it meanwhile")
@@ -28,8 +34,13 @@ func New(etcd *clientv3.Client, cluster string) *Store {
 	return &Store{etcd, "/weir/" + cluster + "/"}
 }
 
-func (s *Store) clusterKey() string                  { return s.prefix + "cluster" }
-func (s *Store) keysKey() string                     { return s.prefix + "keys" }
+func (s *Store) clusterKey() string { return s.prefix + "cluster" }
+func (s *Store) keysKey() string    { return s.prefix + "keys" }
+
+// configured is the end of a range that begins with the prefix: cluster and
+// keys sort before it, registrations after it.
+func (s *Store) configured() string { return s.prefix + "l" }
+
 func (s *Store) registrations() string               { return s.prefix + "registrations/" }
 func (s *Store) registrationKey(w Registrant) string { return s.registrations() + w.Kind + "/" + w.ID }
 
@@ -55,24 +66,27 @@ func (s *State) Revision() int64 { return max(s.ClusterRevision, s.KeysRevision)
 func (s *Store) Read(ctx context.Context) (*State, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	r, err := s.etcd.Txn(ctx).Then(clientv3.OpGet(s.clusterKey()), clientv3.OpGet(s.keysKey())).Commit()
+	// One range, so both are of the same moment.
+	r, err := s.etcd.Get(ctx, s.prefix, clientv3.WithRange(s.configured()))
 	if err != nil {
 		return nil, fmt.Errorf("read from etcd: %w", err)
 	}
 	out := &State{}
-	if kvs := r.Responses[0].GetResponseRange().Kvs; len(kvs) > 0 {
-		out.ClusterRevision = kvs[0].ModRevision
-		if err := json.Unmarshal(kvs[0].Value, &out.Cluster); err != nil {
-			return nil, fmt.Errorf("read %s: %w", s.clusterKey(), err)
+	for _, kv := range r.Kvs {
+		switch string(kv.Key) {
+		case s.clusterKey():
+			out.ClusterRevision = kv.ModRevision
+			err = json.Unmarshal(kv.Value, &out.Cluster)
+		case s.keysKey():
+			out.KeysRevision = kv.ModRevision
+			err = out.Keys.decode(kv.Value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", kv.Key, err)
 		}
 	}
-	kvs := r.Responses[1].GetResponseRange().Kvs
-	if len(kvs) == 0 {
+	if out.KeysRevision == 0 {
 		return nil, fmt.Errorf("etcd has no %s; was its data lost? Restore a backup: new keys would move every connection", s.keysKey())
-	}
-	out.KeysRevision = kvs[0].ModRevision
-	if err := out.Keys.decode(kvs[0].Value); err != nil {
-		return nil, fmt.Errorf("read %s: %w", s.keysKey(), err)
 	}
 	return out, nil
 }
@@ -82,8 +96,7 @@ func (s *Store) Read(ctx context.Context) (*State, error) {
 func (s *Store) Wait(ctx context.Context, revision int64, longest time.Duration) {
 	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), longest)
 	defer cancel()
-	// Both keys, but not the registrations, sort before this end.
-	for r := range s.etcd.Watch(ctx, s.prefix, clientv3.WithRange(s.prefix+"l"), clientv3.WithRev(revision+1)) {
+	for r := range s.etcd.Watch(ctx, s.prefix, clientv3.WithRange(s.configured()), clientv3.WithRev(revision+1)) {
 		if len(r.Events) > 0 || r.Err() != nil {
 			break
 		}
@@ -100,17 +113,41 @@ func (s *Store) PutCluster(ctx context.Context, c Cluster, expected int64) (int6
 	return s.put(ctx, s.clusterKey(), string(value), expected)
 }
 
+// put repeats a write that a change of etcd's leader interrupted. Such a write
+// may have happened: what then stands there is our own value.
 func (s *Store) put(ctx context.Context, key, value string, expected int64) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	r, err := s.etcd.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", expected)).Then(clientv3.OpPut(key, value)).Commit()
-	if err != nil {
-		return 0, fmt.Errorf("write to etcd: %w", err)
+	for repeated := false; ; repeated = true {
+		r, err := s.etcd.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", expected)).
+			Then(clientv3.OpPut(key, value)).Else(clientv3.OpGet(key)).Commit()
+		switch {
+		case err == nil && r.Succeeded:
+			return r.Header.Revision, nil
+		case err == nil:
+			kvs := r.Responses[0].GetResponseRange().Kvs
+			if repeated && len(kvs) == 1 && string(kvs[0].Value) == value {
+				return kvs[0].ModRevision, nil
+			}
+			return 0, ErrConflict
+		case !transient(err):
+			return 0, fmt.Errorf("write to etcd: %w", err)
+		}
+		select {
+		case <-time.After(retryAfter):
+		case <-ctx.Done():
+			return 0, fmt.Errorf("write to etcd: %w", err)
+		}
 	}
-	if !r.Succeeded {
-		return 0, ErrConflict
+}
+
+// transient reports whether etcd is only between two leaders.
+func transient(err error) bool {
+	var e rpctypes.EtcdError
+	if errors.As(err, &e) {
+		return e.Code() == codes.Unavailable
 	}
-	return r.Header.Revision, nil
+	return status.Code(err) == codes.Unavailable
 }
 
 // Registrant is a machine that registers.
