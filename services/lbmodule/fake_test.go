@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -27,9 +28,15 @@ type fakeNode struct {
 	tun     *os.File
 	control *net.UDPConn
 	data    *net.UDPConn
+	lists   *net.UDPConn
 
-	mu       sync.Mutex
-	flows    map[flow.Key]*fakeFlow
+	published *net.UDPConn
+
+	mu    sync.Mutex
+	flows map[flow.Key]*fakeFlow
+
+	connections map[flow.Key][]publication // of the module, newest last
+
 	received []wire.Tracker // from the module, newest last
 	seq      uint64
 	biggest  int // inner packet from the server, bytes
@@ -52,12 +59,18 @@ type fakeFlow struct {
 const promisedTS = 0xfffffff0
 
 func newFakeNode(w *world) *fakeNode {
-	n := &fakeNode{w: w, flows: map[flow.Key]*fakeFlow{}}
+	n := &fakeNode{w: w, flows: map[flow.Key]*fakeFlow{}, connections: map[flow.Key][]publication{}}
 	w.must(netns.Do(nodeNS, func() (err error) {
 		if n.tun, err = openTun("tun0"); err != nil {
 			return err
 		}
 		if n.control, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(10, 9, 0, 1), Port: wire.PortTracker}); err != nil {
+			return err
+		}
+		if n.published, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(10, 9, 0, 1), Port: wire.PortPublish}); err != nil {
+			return err
+		}
+		if n.lists, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(10, 9, 0, 1)}); err != nil {
 			return err
 		}
 		n.data, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(10, 9, 0, 1), Port: wire.PortData})
@@ -66,7 +79,7 @@ func newFakeNode(w *world) *fakeNode {
 		}
 		return noChecksum(n.data)
 	}))
-	w.t.Cleanup(func() { n.tun.Close(); n.control.Close(); n.data.Close() })
+	w.t.Cleanup(func() { n.tun.Close(); n.control.Close(); n.data.Close(); n.lists.Close(); n.published.Close() })
 	w.must(n.data.SetReadBuffer(8 << 20))
 	cluster, err := config.LoadCluster(w.dir + "/cluster.yaml")
 	w.must(err)
@@ -80,6 +93,7 @@ func newFakeNode(w *world) *fakeNode {
 	go n.fromClients()
 	go n.fromServer()
 	go n.fromModule()
+	go n.fromPublisher()
 	return n
 }
 
@@ -213,9 +227,61 @@ func (n *fakeNode) sendOffer(fl *fakeFlow) {
 	n.send(wire.MsgOffer, &m)
 }
 
-// fakePeer is the fake node as a module knows it that got no node list: its
-// boot id is not known.
-var fakePeer = wire.Peer{Role: wire.RoleNode, Number: 1}
+// fakePeer is the fake node in its only life.
+var fakePeer = wire.Peer{Role: wire.RoleNode, Number: 1, Boot: 77}
+
+// introduce tells the module of the node's boot id, as a checker does: with the
+// nonce that the module gives. A new agent has to be told again.
+func (n *fakeNode) introduce() {
+	n.w.t.Helper()
+	l := wire.NodeList{Header: wire.Header{Type: wire.MsgNodeList, Role: wire.RoleNode, Sender: 1, KeyID: 1}, Version: 1, Parts: 1,
+		Nodes: []wire.ListedNode{{Number: 1, Boot: fakePeer.Boot, Flags: wire.ListedHealthy | wire.ListedIngress | wire.ListedTracker | wire.ListedEgress}}}
+	n.w.eventually("the module takes a node list", func() bool {
+		var b [wire.PingSize + 12]byte
+		size := wire.PutNodeList(b[:], &l, n.key)
+		_, err := n.lists.WriteToUDPAddrPort(b[:size], netip.AddrPortFrom(netip.MustParseAddr(serverAddr), wire.PortPing))
+		n.w.must(err, n.lists.SetReadDeadline(time.Now().Add(time.Second)))
+		k, err := n.lists.Read(b[:])
+		var h wire.Header
+		var a wire.NodeListAck
+		if err != nil || wire.Open(b[:k], &h, n.key) != nil || wire.GetNodeListAck(b[:k], &h, &a) != nil || h.Boot != n.module.Boot {
+			return false
+		}
+		l.Nonce = a.Nonce
+		return a.Version == l.Version
+	})
+}
+
+// fromPublisher reads the module's publications.
+func (n *fakeNode) fromPublisher() {
+	buf := make([]byte, 2048)
+	for {
+		k, _, err := n.published.ReadFromUDPAddrPort(buf)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		var h wire.Header
+		if err != nil || wire.Open(buf[:k], &h, wire.PairKey(n.key, n.module, fakePeer)) != nil {
+			continue
+		}
+		r, err := wire.ReadPublications(buf[:k])
+		if err != nil {
+			continue
+		}
+		n.mu.Lock()
+		var p wire.Publication
+		for r.Next(&p) {
+			n.connections[p.Key] = append(n.connections[p.Key], publication{p, time.Now()})
+		}
+		n.mu.Unlock()
+	}
+}
+
+// publication is one with the time when it came.
+type publication struct {
+	wire.Publication
+	at time.Time
+}
 
 // send sends a tracker message to the module and reports whether it was not lost.
 func (n *fakeNode) send(typ uint8, m *wire.Tracker) bool {

@@ -165,6 +165,7 @@ func (w *world) start() {
 	w.agent.Stdout, w.agent.Stderr = w.log, w.log
 	w.must(netns.Start(serverNS, w.agent))
 	w.eventually("the agent answers", func() bool { _, err := w.status(); return err == nil })
+	w.node.introduce()
 }
 
 // stop ends the agent with a signal.

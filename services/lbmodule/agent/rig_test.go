@@ -82,7 +82,7 @@ func (r *rig) Send(from uint16, to netip.AddrPort, d []byte) {
 	}
 	var m wire.Tracker
 	n := r.node(to.Addr())
-	if err := wire.GetTracker(bytes.Clone(d), &m, r.trackerKey(r.self(), n)); err != nil {
+	if err := wire.GetTracker(bytes.Clone(d), &m, r.pairKey(r.self(), n)); err != nil {
 		r.t.Errorf("the message to %s does not open: %v", to, err)
 	}
 	r.sent = append(r.sent, sent{to.Addr(), m})
@@ -105,10 +105,6 @@ func (r *rig) node(a netip.Addr) wire.Peer {
 
 func (r *rig) self() wire.Peer {
 	return wire.Peer{Role: wire.RoleServer, Number: r.core.cfg.Server, Boot: r.core.cfg.Boot}
-}
-
-func (r *rig) trackerKey(from, to wire.Peer) wire.Key {
-	return wire.PairKey(r.core.cfg.Keys[0].Key, from, to)
 }
 
 func (r *rig) pairKey(from, to wire.Peer) wire.Key {
@@ -205,7 +201,7 @@ func (r *rig) from(a netip.Addr, m wire.Tracker) {
 	r.seqs++
 	m.Header.Seq, m.Boot, m.KeyID = r.seqs, r.node(a).Boot, r.core.cfg.Keys[0].ID
 	var d [wire.TrackerSize]byte
-	wire.PutTracker(d[:], &m, r.trackerKey(r.node(a), r.self()))
+	wire.PutTracker(d[:], &m, r.pairKey(r.node(a), r.self()))
 	r.core.Datagram(r.now, netip.AddrPortFrom(a, wire.PortTracker), d[:])
 }
 

@@ -47,6 +47,10 @@ func (c *Core) Datagram(now int64, src netip.AddrPort, d []byte) {
 		c.nodeList(src, p, d, &h, key)
 		return
 	}
+	if h.Boot != p.Boot || p.Boot == 0 {
+		c.counters.StaleBoot++ // of a life that is over, or that no list told of yet
+		return
+	}
 	if wire.Verify(d, wire.PairKey(key, p.end(), c.self())) != nil {
 		c.counters.NotAuthentic++
 		return
@@ -64,6 +68,10 @@ func (c *Core) Datagram(now int64, src netip.AddrPort, d []byte) {
 
 // send completes and sends a tracker message.
 func (c *Core) send(p *peer, typ uint8, m *wire.Tracker) {
+	if p.Boot == 0 {
+		c.counters.NotIntroduced++
+		return
+	}
 	c.header(&m.Header, typ)
 	m.Server = c.cfg.Server
 	d := c.buffer[:wire.TrackerSize]
