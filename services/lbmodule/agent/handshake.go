@@ -8,9 +8,10 @@ import (
 
 // Times of the handshake, in ns.
 const (
-	silence     = 200e6 // without a SYN/ACK an offer is rejected (S-27)
-	firstRepeat = 20e6  // of an accept; doubles each time
-	giveUp      = 5e9   // after the first accept without a commit
+	silence        = 200e6 // without a SYN/ACK an offer is rejected (S-27)
+	firstRepeat    = 20e6  // of an accept; doubles each time
+	longUnanswered = 200e6 // between two accepts: from here on both of the flow's trackers get them
+	giveUp         = 5e9   // after the first accept without a commit
 )
 
 // maxHandshakes bounds what offers can make the core hold.
@@ -102,10 +103,21 @@ func (c *Core) accept(now int64, h *handshake) {
 	h.repeat *= 2
 	c.due.move(h)
 	c.sendAccept(&h.offer)
+	if h.repeat > longUnanswered {
+		// Who made the offer may be gone; whoever tracks the flow now takes it.
+		first, second := c.ring.Trackers(&h.offer.Key)
+		for _, number := range [2]uint16{first, second} {
+			if number != h.offer.Sender {
+				c.sendAcceptTo(number, &h.offer)
+			}
+		}
+	}
 }
 
-func (c *Core) sendAccept(offer *wire.Tracker) {
-	if n := c.nodes[offer.Sender]; n != nil {
+func (c *Core) sendAccept(offer *wire.Tracker) { c.sendAcceptTo(offer.Sender, offer) }
+
+func (c *Core) sendAcceptTo(number uint16, offer *wire.Tracker) {
+	if n := c.nodes[number]; n != nil {
 		m := *offer
 		c.send(n, wire.MsgAccept, &m)
 	}

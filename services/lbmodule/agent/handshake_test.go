@@ -117,13 +117,21 @@ func TestAcceptsAreRepeatedUntilTheCommit(t *testing.T) {
 	r := newRig(t)
 	r.message(wire.MsgOffer, offer())
 	r.synAck()
-	var at []int64
+	var at, other []int64
 	begun := r.now
 	for seen := 0; r.now < begun+4e9; r.now += 1e6 {
 		r.core.Tick(r.now)
 		for ; seen < len(r.sent); seen++ {
-			at = append(at, (r.now-begun)/1e6)
+			if ms := (r.now - begun) / 1e6; r.sent[seen].to == lb2 {
+				at = append(at, ms)
+			} else {
+				other = append(other, ms)
+			}
 		}
+	}
+	// The other tracker is told when the one that made the offer may be gone.
+	if got, want := fmt.Sprint(other), "[140 300 620 1260 2540]"; got != want {
+		t.Errorf("accepts to the other tracker after %s ms, want %s", got, want)
 	}
 	if got, want := fmt.Sprint(at), "[0 20 60 140 300 620 1260 2540]"; got != want {
 		t.Errorf("accepts after %s ms, want %s", got, want)
