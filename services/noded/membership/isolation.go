@@ -64,6 +64,7 @@ func (c *Core) isolated() {
 	on = on || c.own.givenUp
 	if on != i.on {
 		i.on = on
+		c.pardon()
 		kind := Connected
 		if on {
 			kind = Isolated

@@ -117,7 +117,7 @@ func (c *Core) tickServers() {
 			s.next = max(s.next+c.cfg.ServerInterval, c.now+c.cfg.ServerInterval/2)
 			c.out.CheckServer(s.number)
 		}
-		if s.healthy && c.now-s.rose > fail {
+		if s.healthy && !c.isolation.on && c.now-s.rose > fail {
 			s.healthy = false
 			c.out.Event(Event{Kind: ServerDown, Number: s.number})
 			c.changed()
@@ -130,6 +130,15 @@ func (c *Core) tickServers() {
 			}
 			c.changed()
 		}
+	}
+}
+
+// pardon gives servers their time anew when this node finds that it is cut off,
+// and when it is back: that nothing answered it meanwhile says nothing of them.
+func (c *Core) pardon() {
+	for _, s := range c.servers {
+		s.healthy = s.healthy || s.rose > 0 && !s.dead
+		s.rose, s.heard = c.now, c.now
 	}
 }
 
