@@ -31,6 +31,7 @@ type clusterStatus struct {
 type nodeRow struct {
 	ID        string  `json:"id"`
 	Health    string  `json:"health"`
+	Phase     string  `json:"phase"`   // receive-only, tracking, speaking, announced, leaving or drained; empty: not known
 	Version   string  `json:"version"` // empty: was not asked, or does not answer
 	RingShare float64 `json:"ring_share"`
 	North     string  `json:"north"`
@@ -133,7 +134,7 @@ func gather(ctx context.Context, w *where) (s *clusterStatus, failures []error, 
 		v := &api.ModuleStatus{}
 		return v, askModule(ctx, t, "GET", "/status", nil, v)
 	})
-	i := slices.IndexFunc(nodeErrs, func(err error) bool { return err == nil })
+	i := bestView(views, nodeErrs)
 	if i < 0 {
 		return nil, nil, noAnswer(nodeErrs)
 	}
@@ -162,6 +163,18 @@ func gather(ctx context.Context, w *where) (s *clusterStatus, failures []error, 
 	return s, failures, nil
 }
 
+// bestView is the place of the node whose view of the others counts: one that is
+// not cut off from them and knows them. -1: nobody answers.
+func bestView(views []*api.NodeStatus, errs []error) int {
+	best := -1
+	for i, v := range views {
+		if errs[i] == nil && (best < 0 || (views[best].Isolated || !views[best].Learned) && v.Learned && !v.Isolated) {
+			best = i
+		}
+	}
+	return best
+}
+
 // noAnswer is the error for when nobody answers: one of the reasons stands for all.
 func noAnswer(errs []error) error {
 	if len(errs) == 0 {
@@ -174,7 +187,7 @@ func noAnswer(errs []error) error {
 func (s *clusterStatus) takeViews(v *api.NodeStatus) {
 	s.Nodes, s.Servers = []nodeRow{}, []serverRow{}
 	for _, n := range v.Nodes {
-		s.Nodes = append(s.Nodes, nodeRow{ID: n.Id, Health: n.Health, RingShare: n.RingShare, North: n.North, South: n.South})
+		s.Nodes = append(s.Nodes, nodeRow{ID: n.Id, Health: n.Health, Phase: n.Phase, RingShare: n.RingShare, North: n.North, South: n.South})
 	}
 	for _, x := range v.Servers {
 		s.Servers = append(s.Servers, serverRow{ID: x.Id, Health: x.Health, Address: x.Address, Weight: x.Weight})
@@ -185,6 +198,11 @@ func (s *clusterStatus) takeViews(v *api.NodeStatus) {
 func (s *clusterStatus) takeNode(v *api.NodeStatus) {
 	if r := s.node(v.Id); r != nil {
 		r.Version, r.Dataplane = v.Version, v.GetDataplane().GetVersion()
+		for _, n := range v.Nodes {
+			if n.Id == v.Id && r.Health == api.HealthHealthy {
+				r.Phase = n.Phase // it knows best
+			}
+		}
 	}
 	for _, b := range v.Bgp {
 		s.BGP = append(s.BGP, bgpRow{Node: b.Node, Advertises: b.Advertises, Peer: b.Peer, State: b.State, Slot: b.Slot, Source: b.Source,

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -49,7 +50,7 @@ type fakeNode struct {
 
 func (f *fakeNode) Status(context.Context, *api.NodeStatusRequest) (*api.NodeStatus, error) {
 	s := &api.NodeStatus{
-		Id: fmt.Sprintf("lb%d", f.n), Cluster: "lab", Version: "0.1.0", Nodes: nodeViews(), Servers: serverViews(),
+		Id: fmt.Sprintf("lb%d", f.n), Cluster: "lab", Version: "0.1.0", Nodes: nodeViews(), Servers: serverViews(), Learned: true,
 		Dataplane: &api.DataplaneStatus{
 			Version: "0.1.0", Flows: &api.Flows{Established: 100, HalfOpen: uint64(f.n), Capacity: 262144},
 			Drops: map[string]uint64{"bad_tag": uint64(f.n), "stranger": 0},
@@ -86,7 +87,7 @@ func (f *fakeNode) Trace(_ context.Context, r *api.TraceRequest) (*api.NodeTrace
 
 func nodeViews() (out []*api.NodeView) {
 	for i := uint32(1); i <= 3; i++ {
-		out = append(out, &api.NodeView{Id: fmt.Sprintf("lb%d", i), Number: i, Health: api.HealthHealthy, RingShare: 1.0 / 3,
+		out = append(out, &api.NodeView{Id: fmt.Sprintf("lb%d", i), Number: i, Health: api.HealthHealthy, Phase: api.PhaseAnnounced, RingShare: 1.0 / 3,
 			North: fmt.Sprintf("10.10.0.1%d", i), South: fmt.Sprintf("10.20.0.1%d", i)})
 	}
 	return out
@@ -245,5 +246,25 @@ func TestConfigCheckPrintsEveryErrorOnALineOfItsOwn(t *testing.T) {
 	golden(t, "config-check", got)
 	if got := ctl("config", "check", "../config/testdata/cluster.yaml"); !strings.Contains(got, "the cluster file is valid") || !strings.Contains(got, "exit 0") {
 		t.Error(got)
+	}
+}
+
+func TestTheViewOfANodeThatIsCutOffDoesNotCount(t *testing.T) {
+	away := errors.New("away")
+	alone, fresh, well := &api.NodeStatus{Learned: true, Isolated: true}, &api.NodeStatus{}, &api.NodeStatus{Learned: true}
+	for _, tc := range []struct {
+		name  string
+		views []*api.NodeStatus
+		errs  []error
+		want  int
+	}{
+		{"the first that is well", []*api.NodeStatus{alone, fresh, well, well}, make([]error, 4), 2},
+		{"nobody is well", []*api.NodeStatus{alone, fresh}, make([]error, 2), 0},
+		{"the well one does not answer", []*api.NodeStatus{nil, alone}, []error{away, nil}, 1},
+		{"nobody answers", []*api.NodeStatus{nil}, []error{away}, -1},
+	} {
+		if got := bestView(tc.views, tc.errs); got != tc.want {
+			t.Errorf("%s: got %d, want %d", tc.name, got, tc.want)
+		}
 	}
 }
