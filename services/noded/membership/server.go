@@ -117,12 +117,15 @@ func (c *Core) tickServers() {
 			s.next = max(s.next+c.cfg.ServerInterval, c.now+c.cfg.ServerInterval/2)
 			c.out.CheckServer(s.number)
 		}
-		if s.healthy && !c.isolation.on && c.now-s.rose > fail {
+		if c.isolation.on {
+			continue // what does not answer us may well answer others
+		}
+		if s.healthy && c.now-s.rose > fail {
 			s.healthy = false
 			c.out.Event(Event{Kind: ServerDown, Number: s.number})
 			c.changed()
 		}
-		dead := !s.healthy && c.now-s.heard > c.cfg.ServerSilence && !c.isolation.on
+		dead := !s.healthy && c.now-s.heard > c.cfg.ServerSilence
 		if dead != s.dead {
 			s.dead = dead
 			if dead {
@@ -137,8 +140,13 @@ func (c *Core) tickServers() {
 // and when it is back: that nothing answered it meanwhile says nothing of them.
 func (c *Core) pardon() {
 	for _, s := range c.servers {
-		s.healthy = s.healthy || s.rose > 0 && !s.dead
-		s.rose, s.heard = c.now, c.now
+		if s.dead {
+			continue
+		}
+		s.heard = c.now
+		if s.rose > 0 {
+			s.healthy, s.rose = true, c.now
+		}
 	}
 }
 

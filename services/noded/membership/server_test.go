@@ -169,3 +169,26 @@ func TestServersAreToldOfAChangeAtOnceAndEverySecond(t *testing.T) {
 		t.Errorf("only %d pushes", n)
 	}
 }
+
+func TestANodeThatIsCutOffLearnsNothingAboutServers(t *testing.T) {
+	w := serving(t, 5, 3)
+	w.up[3] = false
+	w.until(8*time.Second, "dead", func() bool { return w.all(func(v View) bool { return v.Servers[2].Dead }) })
+	h := w.h(2)
+	w.lost = func(from, to *host, side uint8) bool { return from == h || to == h }
+	up := w.up
+	w.up = map[uint16]bool{} // nothing reaches it; what the others see meanwhile does not matter here
+	w.until(6*time.Second, "isolated", func() bool { return h.core.View().Isolated })
+	w.check = func(o *host) {
+		if o != h {
+			return
+		}
+		if s := h.core.View().Servers; !s[0].Healthy || s[0].Dead || !s[1].Healthy || s[2].Healthy || !s[2].Dead {
+			t.Errorf("it holds the servers for %+v", s)
+		}
+	}
+	w.run(10 * time.Second)
+	w.lost, w.up = nil, up
+	w.until(5*time.Second, "back", w.allAnnounced)
+	w.run(5 * time.Second)
+}
