@@ -44,11 +44,11 @@ type node struct {
 	source  *source
 	settled chan *confsource.Config // in force; the source is to be told
 
-	changed chan struct{} // the view
-	acting  sync.Mutex    // one act at a time
-	flush   atomic.Bool   // the next beat makes the dataplane forget all flows
-	synced  atomic.Uint32 // ring epoch that the dataplane has synchronised for
-	speaks  atomic.Bool   // the sessions in force are those of a node that speaks
+	changed chan struct{}             // the view
+	acting  sync.Mutex                // one act at a time
+	flush   atomic.Bool               // the next beat makes the dataplane forget all flows
+	synced  atomic.Uint32             // ring epoch that the dataplane has synchronised for
+	speaks  atomic.Pointer[time.Time] // since when the sessions in force are those of a node that speaks; nil: they are not
 
 	mu        sync.Mutex
 	config    *confsource.Config // in force

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"weir/services/api"
 	"weir/services/config"
@@ -74,13 +75,26 @@ func (n *node) act() error {
 		n.settle(conf)
 	}
 	n.bgp.Apply(bgp.Plan(c, v, n.file.Node, speaks))
-	n.speaks.Store(speaks)
+	switch {
+	case !speaks:
+		n.speaks.Store(nil)
+	case n.speaks.Load() == nil:
+		since := time.Now()
+		n.speaks.Store(&since)
+	}
 	return nil
 }
 
+// sessionPatience is how long a node that joins waits for its sessions. A router
+// that is away must not keep it out for ever: the others serve.
+const sessionPatience = 10 * time.Second
+
 // announcing reports whether the sessions for this node's neighbours are
-// established, as a node that speaks.
-func (n *node) announcing() bool { return n.speaks.Load() && n.bgp.Announcing() }
+// established, as a node that speaks, or as far as they will be.
+func (n *node) announcing() bool {
+	since := n.speaks.Load()
+	return since != nil && (n.bgp.Announcing() || time.Since(*since) > sessionPatience)
+}
 
 // speaking reports whether a node opens sessions for its neighbours.
 func speaking(v *membership.View, number uint16) bool {
@@ -93,12 +107,13 @@ func speaking(v *membership.View, number uint16) bool {
 }
 
 // forNode is a view as configurations are made of. Of a node that does not know
-// the others yet nothing follows for them.
+// the others yet nothing follows for them, nor of one that is cut off: it would
+// be a ring of its own and give connections a second server.
 func forNode(v *membership.View) *config.View {
 	out := &config.View{Nodes: map[uint16]config.NodeState{}, Servers: map[uint16]config.ServerState{}, Settled: v.Settled}
 	for _, m := range v.Nodes {
 		s := config.NodeState{Boot: m.Boot}
-		if v.Learned {
+		if v.Learned && !v.Isolated {
 			s.Track, s.Announce, s.Egress = m.Track, m.Announce, m.Egress
 		}
 		out.Nodes[m.Number] = s

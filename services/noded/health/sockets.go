@@ -104,10 +104,14 @@ func send(fd int, d []byte, to netip.AddrPort) {
 	_ = unix.Sendto(fd, d, unix.MSG_DONTWAIT, sockaddr(to))
 }
 
+// atOnce bounds how many datagrams are read before time is looked at again: a
+// flood must not keep this node from checking the others.
+const atOnce = 4096
+
 // drain reads everything that has arrived on a socket. buf has maxDatagram bytes;
 // what take gets is valid until it returns.
 func drain(fd int, buf []byte, take func(d []byte, from netip.AddrPort)) {
-	for {
+	for range atOnce {
 		n, from, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT)
 		switch {
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNREFUSED):
