@@ -10,7 +10,9 @@ import (
 
 	"github.com/cilium/ebpf/ringbuf"
 
+	"weir/dataplane/flow"
 	"weir/services/lbmodule/agent"
+	"weir/services/lbmodule/diag"
 )
 
 // datagram is a control datagram and where it came from.
@@ -83,6 +85,22 @@ func readStrays(r *ringbuf.Reader, to chan<- agent.Stray) {
 		}
 		if s, ok := decodeStray(rec.RawSample); ok {
 			to <- s
+		}
+	}
+}
+
+// readDestroyed reads of destroyed sockets until the events are closed. It
+// never waits for the loop: what it loses, the collector finds later.
+func readDestroyed(e *diag.Events, to chan<- flow.Key) {
+	for {
+		err := e.Read(func(k *flow.Key) {
+			select {
+			case to <- *k:
+			default:
+			}
+		})
+		if errors.Is(err, os.ErrClosed) {
+			return
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"weir/dataplane/flow"
 	"weir/dataplane/wire"
 	"weir/services/lbmodule/agent"
 	"weir/services/lbmodule/bpf"
@@ -74,12 +75,13 @@ type loop struct {
 	messages chan datagram
 	frames   chan frame
 	strays   chan agent.Stray
-	calls    chan func() // run by the loop, for status and draining
+	ended    chan flow.Key // whose sockets the kernel destroyed
+	calls    chan func()   // run by the loop, for status and draining
 }
 
 func newLoop(log *slog.Logger) *loop {
 	return &loop{log: log, messages: make(chan datagram, queued), frames: make(chan frame, queued),
-		strays: make(chan agent.Stray, queued), calls: make(chan func())}
+		strays: make(chan agent.Stray, queued), ended: make(chan flow.Key, 16*queued), calls: make(chan func())}
 }
 
 // run works until ctx ends.
@@ -98,6 +100,9 @@ func (l *loop) run(ctx context.Context) {
 			l.core.Frame(monotonic(), f.b[:f.n])
 		case s := <-l.strays:
 			l.core.Stray(monotonic(), &s)
+		case k := <-l.ended:
+			l.core.Destroyed(&k)
+			continue
 		case f := <-l.calls:
 			f()
 			continue

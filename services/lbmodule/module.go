@@ -41,8 +41,10 @@ type module struct {
 	loop     *loop
 	out      *output
 	strays   *ringbuf.Reader
-	ctx      context.Context
-	cleanup  []func()
+
+	destroyed *diag.Events
+	ctx       context.Context
+	cleanup   []func()
 }
 
 // run is the program from reading its files to its last goodbye. What it made
@@ -222,6 +224,10 @@ func (m *module) startDataPath(up *net.Interface, cpu usage.CPU) (err error) {
 		return err
 	}
 	m.onClose(sockets.Close)
+	if m.destroyed, err = diag.OpenEvents(); err != nil {
+		return err
+	}
+	m.onClose(m.destroyed.Close)
 	m.startCore(cfg, sockets, cpu, up.Index)
 	if err := m.data.Attach(place, s.file.BPFDir); err != nil {
 		return err
@@ -256,6 +262,7 @@ func (m *module) read(failed chan<- error) {
 	go readDatagrams(m.out.control, m.loop.messages)
 	go readDatagrams(m.out.lists, m.loop.messages)
 	go readStrays(m.strays, m.loop.strays)
+	go readDestroyed(m.destroyed, m.loop.ended)
 	go func() {
 		if err := readFrames(m.out.packet, m.loop.frames); err != nil {
 			failed <- err

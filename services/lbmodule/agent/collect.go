@@ -65,6 +65,15 @@ func (c *Core) collect(now int64) (next int64) {
 	return g.next
 }
 
+// Destroyed hears that the kernel destroyed a socket. What is left of it, if
+// anything, is its TIME_WAIT, which the slow walk outlives.
+func (c *Core) Destroyed(k *flow.Key) {
+	if f, ok := c.flows.Get(k); ok && f.State == Established && c.sockets.Lookup(k) == SocketNone {
+		c.flows.Delete(k)
+		c.counters.Collected++
+	}
+}
+
 // evict deletes one connection that has closed; only the kernel's TIME_WAIT,
 // or nothing, is left of it.
 func (c *Core) evict() bool {

@@ -157,3 +157,27 @@ func TestStrayOfATupleThatIsTakenUpAgainIsNotAnswered(t *testing.T) {
 	r.core.Stray(r.now, &late)
 	r.lastSent(wire.MsgNotHere)
 }
+
+func TestTheEndOfASocketIsTheEndOfItsFlowUnlessTimeWaitIsLeft(t *testing.T) {
+	for name, tc := range map[string]struct {
+		state  State
+		socket SocketState
+		stays  bool
+	}{
+		"gone":                {Established, SocketNone, false},
+		"TIME_WAIT":           {Established, SocketTimeWait, true},
+		"another of the same": {Established, SocketLive, true},
+		"not committed":       {Pending, SocketNone, true},
+	} {
+		r := newRig(t)
+		k := tuple
+		if err := r.Put(&k, &Flow{State: tc.state, LastSeen: r.now}); err != nil {
+			t.Fatal(err)
+		}
+		r.socket = tc.socket
+		r.core.Destroyed(&k)
+		if _, there := r.flows[k]; there != tc.stays {
+			t.Errorf("%s: there is %v", name, there)
+		}
+	}
+}
