@@ -26,6 +26,8 @@ type Options struct {
 	// the simulation. Without it everything is as the cluster file says, and
 	// whoever is killed is known to be dead at once.
 	Membership bool
+	Absent     map[int]bool // nodes that are not there at first; with Membership only
+	Skewed     bool         // every node has a clock of its own
 }
 
 // Cluster is a whole cluster on three buses: client and router, router and
@@ -76,6 +78,7 @@ func NewCluster(seed uint64, o Options) (c *Cluster, err error) {
 	if c.Client, err = NewHost(sim, "client", 1500, Client4, Client6); err != nil {
 		return c, err
 	}
+	c.Load.Excuse = c.onDeadServer
 	c.Client.Attach(c.Access, accessMAC(1), accessMAC(2))
 	c.Router = NewRouter(sim, c.Access, c.North, accessMAC(2), routerMAC(), isVIP)
 	c.Router.AddHost(Client4, accessMAC(1))
@@ -90,6 +93,9 @@ func NewCluster(seed uint64, o Options) (c *Cluster, err error) {
 		n, err := NewNode(sim, c.config.Nodes[i].ID, c.config.Nodes[i].Number, workers, c.North, c.Fabric, [packet.NumPorts]MAC{nodeMAC(0, i+1), nodeMAC(1, i+1)})
 		if err != nil {
 			return c, err
+		}
+		if o.Skewed {
+			n.skew()
 		}
 		c.Nodes = append(c.Nodes, n)
 		hops = append(hops, nodeMAC(0, i+1))
@@ -114,10 +120,12 @@ func NewCluster(seed uint64, o Options) (c *Cluster, err error) {
 				return c, err
 			}
 		}
-		for _, n := range c.Nodes {
+		for i, n := range c.Nodes {
 			n.bgp = c.bgp
-			c.begin(n)
-			n.tick()
+			if n.down = o.Absent[i]; !n.down {
+				c.begin(n)
+				n.tick()
+			}
 		}
 	} else {
 		c.Router.SetNextHops(hops)
@@ -158,6 +166,16 @@ func (c *Cluster) install(o Options) {
 			}
 		}
 	}
+}
+
+// onDeadServer reports whether a connection was on a server that has died.
+func (c *Cluster) onDeadServer(f *Flow) bool {
+	for i, s := range c.Servers {
+		if s.down && c.roles.sent[Tuple{f.Client, f.VIP}][serverMAC(i+1)] {
+			return true
+		}
+	}
+	return false
 }
 
 // Roles tells which nodes have played which part for a connection so far.

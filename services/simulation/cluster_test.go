@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"os"
 	"testing"
 	"time"
@@ -67,14 +66,6 @@ func run(t *testing.T, c *Cluster, limit time.Duration) {
 // storm is 5 % loss, duplication and reordering.
 func storm(r *rand.Rand) []Stage {
 	return []Stage{DropStage(r, 0.05), DuplicateStage(r, 0.05, time.Millisecond), ReorderStage(r, 0.05, 2*time.Millisecond)}
-}
-
-// tuple is the i-th client port's connection, IPv6 for every second pair.
-func tuple(i int) Tuple {
-	if i%4 >= 2 {
-		return Tuple{netip.AddrPortFrom(Client6, uint16(10000+i)), netip.AddrPortFrom(VIP6, ServicePort)}
-	}
-	return Tuple{netip.AddrPortFrom(Client4, uint16(10000+i)), netip.AddrPortFrom(VIP4, ServicePort)}
 }
 
 // mixed starts n connections of all sorts within a time.

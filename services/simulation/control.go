@@ -115,7 +115,7 @@ func forNode(v *membership.View) *config.View {
 	out := &config.View{Nodes: map[uint16]config.NodeState{}, Servers: map[uint16]config.ServerState{}, Settled: v.Settled}
 	for _, m := range v.Nodes {
 		s := config.NodeState{Boot: m.Boot}
-		if v.Learned {
+		if v.Learned && !v.Isolated {
 			s.Track, s.Announce, s.Egress = m.Track, m.Announce, m.Egress
 		}
 		out.Nodes[m.Number] = s

@@ -75,7 +75,7 @@ func (f *Flow) fail(err error) {
 		return
 	}
 	f.Err = err
-	if !f.MayFail {
+	if !f.MayFail && !f.load.excused(f) {
 		f.load.sim.Violate("%v lost: %v", f, err)
 	}
 	f.end()
@@ -113,16 +113,20 @@ func (f *Flow) Abort() {
 type Workload struct {
 	Flows []*Flow
 
-	sim   *Sim
-	live  map[Tuple]*Flow // the newest of each tuple
-	mixed map[Tuple]bool  // carries segments of more than one connection
-	open  int             // not yet done or failed
+	sim  *Sim
+	live map[Tuple]*Flow // the newest of each tuple
+	// Excuse, if set, says that a connection could not live on.
+	Excuse func(*Flow) bool
+	mixed  map[Tuple]bool // carries segments of more than one connection
+	open   int            // not yet done or failed
 }
 
 // NewWorkload makes an empty workload.
 func NewWorkload(sim *Sim) *Workload {
 	return &Workload{sim: sim, live: map[Tuple]*Flow{}, mixed: map[Tuple]bool{}}
 }
+
+func (w *Workload) excused(f *Flow) bool { return w.Excuse != nil && w.Excuse(f) }
 
 // Finished reports whether every connection is done or failed.
 func (w *Workload) Finished() bool { return w.open == 0 }

@@ -16,6 +16,21 @@ type clock struct {
 // read is what the clock shows at a time of the run, ns.
 func (c clock) read(now int64) int64 { return now + c.ahead + (now-start)/1_000_000*c.ppm }
 
+// Bounds of what clocks may differ. Those of the wall may not differ by more
+// than what a cookie allows for.
+const (
+	mostAhead = int64(1000 * time.Hour)
+	mostDrift = 200 // ppm
+	mostWall  = int64(900 * time.Millisecond)
+)
+
+// skew gives the node clocks of its own.
+func (n *Node) skew() {
+	r := n.sim.Rand("clock " + n.ID)
+	n.clock = clock{ahead: r.Int64N(mostAhead), ppm: r.Int64N(2*mostDrift) - mostDrift}
+	n.wall = r.Int64N(2*mostWall) - mostWall
+}
+
 // now is the node's monotonic clock, ns.
 func (n *Node) now() int64 { return n.clock.read(n.sim.Now()) }
 

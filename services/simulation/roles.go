@@ -28,6 +28,7 @@ func (r Roles) Place(node uint16) string {
 type roleBook struct {
 	ring *hashring.Ring
 	seen map[Tuple]*Roles
+	sent map[Tuple]map[MAC]bool // servers that its packets were sent to
 }
 
 func newRoleBook(c *config.Cluster) (*roleBook, error) {
@@ -41,7 +42,7 @@ func newRoleBook(c *config.Cluster) (*roleBook, error) {
 			members = append(members, hashring.Member{Number: n.Number, Seed: n.Seed})
 		}
 	}
-	return &roleBook{ring: hashring.New(members, cfg.Secrets.Ring), seen: map[Tuple]*Roles{}}, nil
+	return &roleBook{ring: hashring.New(members, cfg.Secrets.Ring), seen: map[Tuple]*Roles{}, sent: map[Tuple]map[MAC]bool{}}, nil
 }
 
 func (b *roleBook) of(t Tuple) *Roles {
@@ -66,6 +67,10 @@ func (b *roleBook) watch(node uint16) Stage {
 		switch k.Name {
 		case "data up ACK", "data up payload":
 			b.of(k.Tuple).Ingress = node
+			if b.sent[k.Tuple] == nil {
+				b.sent[k.Tuple] = map[MAC]bool{}
+			}
+			b.sent[k.Tuple][MAC(frame[:6])] = true
 		case "tcp down ACK", "tcp down payload":
 			b.of(k.Tuple).Egress = node
 		}

@@ -58,3 +58,11 @@ func parseCluster(sim *Sim, nodes, servers int, extra string) (*config.Cluster, 
 	c.Keys = config.KeySet{Base: key, Control: []config.ControlKey{{ID: 1, Key: key}}}
 	return c, nil
 }
+
+// tuple is the i-th client port's connection, IPv6 for every second pair.
+func tuple(i int) Tuple {
+	if i%4 >= 2 {
+		return Tuple{netip.AddrPortFrom(Client6, uint16(10000+i)), netip.AddrPortFrom(VIP6, ServicePort)}
+	}
+	return Tuple{netip.AddrPortFrom(Client4, uint16(10000+i)), netip.AddrPortFrom(VIP4, ServicePort)}
+}
