@@ -346,3 +346,26 @@ func (io *countingIO) Hand(worker int, b packet.Buf) {
 		io.handed[worker]++
 	}
 }
+
+// What a lone node spends on one connection's publication: opening, splitting,
+// handing over, renewing both entries.
+func BenchmarkPublication(b *testing.B) {
+	t := &testing.T{}
+	c := newCluster(t, 1, 1, nil)
+	n, s := c.nodes[0], c.servers[0]
+	var w wire.Publications
+	for port := uint16(1); ; port++ {
+		if !w.Add(&wire.Publication{Key: testKey(port, false), Server: 0, Ingress: 0}) {
+			break
+		}
+	}
+	r, err := wire.ReadPublications(s.sealed(&w, n))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		again := r
+		n.slow.split(c.now, &wire.Header{Role: wire.RoleServer}, &again)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/wire.MaxPublications, "ns/entry")
+}
