@@ -93,6 +93,8 @@ func ask[Q, A any](ctx context.Context, call func(context.Context, Q, ...grpc.Ca
 	case codes.Unavailable, codes.DeadlineExceeded:
 		return a, fmt.Errorf("the configuration service does not answer: %s", s.Message())
 	case codes.Aborted:
+		return a, &conflict{s.Message() + "; look again, and repeat"}
+	case codes.FailedPrecondition:
 		return a, &conflict{s.Message()}
 	}
 	return a, errors.New(s.Message())
@@ -103,10 +105,10 @@ type badFile []string
 
 func (b badFile) Error() string { return strings.Join(b, "\nweirctl: ") }
 
-// conflict says that somebody else was faster.
+// conflict says that things are not as they were, or not as they must be.
 type conflict struct{ text string }
 
-func (c *conflict) Error() string { return c.text + "; look again, and repeat" }
+func (c *conflict) Error() string { return c.text }
 
 // readFile reads a file that the user names.
 func readFile(path string) (string, error) {

@@ -74,7 +74,7 @@ func rotate(ctx context.Context, s api.ConfigClient, out io.Writer) error {
 		next, err := ask(ctx, s.ChangeKeys, &api.KeysChange{To: (now.Phase + 1) % 3, ExpectedRevision: now.Revision})
 		var late *conflict
 		switch {
-		case errors.As(err, &late): // somebody else rotates too: both go on from where it is
+		case errors.As(err, &late): // somebody rotates too, or a machine has just restarted
 			if now, err = ask(ctx, s.Keys, &api.KeysRequest{}); err != nil {
 				return err
 			}
