@@ -3,6 +3,7 @@ package bpf
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"weir/dataplane/packet"
@@ -255,19 +256,51 @@ func TestEgressFollowsTheHealthOfTheNodes(t *testing.T) {
 		}
 		return "elsewhere"
 	}
-	for _, tc := range []struct {
-		first, second bool
-		want          string
-	}{{true, true, "node"}, {false, true, "second"}, {true, true, "node"}, {false, false, "verdict 2"}} {
-		nodes := []agent.Node{{Number: 1, Address: node, Egress: tc.first}, {Number: 2, Address: second, Egress: tc.second}}
-		if err := h.Configure(nodes, nil); err != nil {
-			t.Fatal(err)
+	route := func(nodes []agent.Node) error {
+		var slots []agent.Slot
+		for i, a := range agent.EgressSlots(nodes) {
+			slots = append(slots, agent.Slot{Index: i, Address: a})
 		}
-		if got := to(); got != tc.want {
-			t.Errorf("healthy %v %v: sent to %s, want %s", tc.first, tc.second, got, tc.want)
+		return h.Route(nodes, slots)
+	}
+	whole := func(nodes []agent.Node) error { return h.Configure(nodes, nil) }
+	for name, tell := range map[string]func([]agent.Node) error{"a configuration": whole, "a list of nodes": route} {
+		for _, tc := range []struct {
+			first, second bool
+			want          string
+		}{{true, true, "node"}, {false, true, "second"}, {true, true, "node"}, {false, false, "verdict 2"}} {
+			nodes := []agent.Node{{Number: 1, Address: node, Egress: tc.first}, {Number: 2, Address: second, Egress: tc.second}}
+			if err := tell(nodes); err != nil {
+				t.Fatal(err)
+			}
+			if got := to(); got != tc.want {
+				t.Errorf("%s: healthy %v %v: sent to %s, want %s", name, tc.first, tc.second, got, tc.want)
+			}
 		}
 	}
-	if h.Counters()["drop_no_egress"] != 1 {
+	if h.Counters()["drop_no_egress"] != 2 {
 		t.Error("a drop without egress node is not counted")
+	}
+}
+
+// S-75: the most that a change of the nodes can cost the data path.
+func BenchmarkRouteOfEverySlot(b *testing.B) {
+	d, err := Load(&Settings{Server: server, MaxFlows: 64}, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	var nodes []agent.Node
+	for i := range 1000 {
+		nodes = append(nodes, agent.Node{Number: uint16(i + 1), Address: netip.AddrFrom4([4]byte{10, 20, byte(i >> 8), byte(i)}), Egress: true})
+	}
+	var slots []agent.Slot
+	for i, a := range agent.EgressSlots(nodes) {
+		slots = append(slots, agent.Slot{Index: i, Address: a})
+	}
+	for b.Loop() {
+		if err := d.Route(nodes, slots); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
