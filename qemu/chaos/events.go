@@ -130,7 +130,7 @@ func drainNode(r *run) error {
 
 func addNode(r *run) error {
 	if err := r.Step("a node is added", func() error {
-		_, err := r.lab.AddNode()
+		_, err := r.lab.AddNode(r.ctx)
 		return err
 	}, r.Whole()); err != nil {
 		return err
@@ -144,7 +144,12 @@ func (r *run) removeNode() error {
 	if err := r.Step("drain of "+n.ID, func() error { return r.lab.Weirctl("node", "drain", n.ID) }, r.Unannounced(n), r.Whole(n.ID)); err != nil {
 		return err
 	}
-	return r.Step(n.ID+" is removed", r.lab.RemoveNode, r.Whole())
+	return r.Step(n.ID+" is removed", r.removed(r.lab.RemoveNode), r.Whole())
+}
+
+// removed is a step that removes a machine.
+func (r *run) removed(remove func(context.Context) error) func() error {
+	return func() error { return remove(r.ctx) }
 }
 
 func killModule(r *run) error {
@@ -174,7 +179,7 @@ func addServer(r *run) error {
 
 // serverIn adds a server that serves.
 func (r *run) serverIn() error {
-	s, err := r.lab.AddServer()
+	s, err := r.lab.AddServer(r.ctx)
 	if err != nil {
 		return err
 	}
@@ -188,7 +193,7 @@ func (r *run) removeServer() error {
 	if err := r.Step("drain of "+s.ID, func() error { return r.lab.Weirctl("server", "drain", s.ID) }); err != nil {
 		return err
 	}
-	return r.Step(s.ID+" is removed", r.lab.RemoveServer)
+	return r.Step(s.ID+" is removed", r.removed(r.lab.RemoveServer))
 }
 
 // killWhileServersChange kills a node at the moment at which a server joins
@@ -219,7 +224,7 @@ func killWhileNodeJoins(r *run) error {
 		if err := r.lab.Kill(n.ID); err != nil {
 			return err
 		}
-		_, err := r.lab.AddNode()
+		_, err := r.lab.AddNode(r.ctx)
 		return err
 	}, n.ID+" returns", func() error { return r.lab.Restart(n.ID) }); err != nil {
 		return err

@@ -40,10 +40,10 @@ func (t *Trial) Unannounced(n topology.Node) Outcome {
 	return o
 }
 
-// Whole expects that every node but the absent is announced by its neighbours.
+// Whole expects that all is well with every node but the absent.
 func (t *Trial) Whole(absent ...string) Outcome {
 	return Outcome{what: "whole", wait: func(ctx context.Context) (time.Time, error) {
-		return poll(ctx, func() error { return t.lab.Announced(absent...) })
+		return poll(ctx, func() error { return t.lab.Well(ctx, absent...) })
 	}}
 }
 

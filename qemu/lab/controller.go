@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -30,6 +31,12 @@ func (l *Lab) certificate(role identity.Role, id string) identity.Files {
 	return identity.Files{CA: filepath.Join(l.pkiDir(), "ca.crt"), Cert: base + ".crt", Key: base + ".key"}
 }
 
+// issue makes a machine's certificate.
+func (l *Lab) issue(role identity.Role, id string, address netip.Addr) (topology.Certificate, error) {
+	f, err := identity.Issue(l.pkiDir(), role, id, []string{address.String()})
+	return topology.Certificate{CA: f.CA, Cert: f.Cert, Key: f.Key}, err
+}
+
 // makeAuthority makes a new authority, and certificates for the controller and
 // for the operator.
 func (l *Lab) makeAuthority() error {
@@ -37,9 +44,6 @@ func (l *Lab) makeAuthority() error {
 		return fmt.Errorf("make the authority: %w", err)
 	}
 	if err := identity.CreateCA(l.pkiDir(), topology.ClusterName); err != nil {
-		return err
-	}
-	if _, err := identity.Issue(l.pkiDir(), identity.Configd, topology.ControllerID, []string{l.Top.Controller.Addr().String()}); err != nil {
 		return err
 	}
 	_, err := identity.Issue(l.pkiDir(), identity.Operator, operatorID, nil)
@@ -50,8 +54,12 @@ func (l *Lab) prepareController() error {
 	if err := l.prepareDir(topology.ControllerID); err != nil {
 		return err
 	}
-	dir, f := l.machineDir(topology.ControllerID), l.certificate(identity.Configd, topology.ControllerID)
-	text, err := l.Top.ConfigdYAML(topology.ControllerPaths{State: filepath.Join(dir, "state"), CA: f.CA, Cert: f.Cert, Key: f.Key})
+	certificate, err := l.issue(identity.Configd, topology.ControllerID, l.Top.Controller.Addr())
+	if err != nil {
+		return err
+	}
+	dir := l.machineDir(topology.ControllerID)
+	text, err := l.Top.ConfigdYAML(topology.ControllerPaths{Certificate: certificate, State: filepath.Join(dir, "state")})
 	if err != nil {
 		return err
 	}
@@ -94,11 +102,14 @@ func (l *Lab) ConfigClient() (api.ConfigClient, *grpc.ClientConn, error) {
 	return api.NewConfigClient(conn), conn, nil
 }
 
-// apply puts the cluster as it is now described in force. What it removes was
-// removed on purpose.
+// apply puts the cluster as it is now described in force, and leaves the text
+// in cluster.yaml. What it removes was removed on purpose.
 func (l *Lab) apply(ctx context.Context) error {
-	text, err := l.Top.ClusterYAML("")
+	text, err := l.Top.ClusterYAML()
 	if err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(l.Dir, "cluster.yaml"), text); err != nil {
 		return err
 	}
 	client, conn, err := l.ConfigClient()

@@ -1,13 +1,12 @@
 package lab
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"weir/qemu/topology"
+	"weir/services/identity"
 )
 
 // prepareDir makes a machine's directory, empty.
@@ -24,37 +23,16 @@ func (l *Lab) prepareDir(id string) error {
 	return nil
 }
 
-func (l *Lab) clusterFile() string { return filepath.Join(l.Dir, "cluster.yaml") }
-
-// writeKey makes a new cluster key.
-func (l *Lab) writeKey() error {
-	key := make([]byte, 32)
-	rand.Read(key)
-	if err := os.WriteFile(filepath.Join(l.Dir, "cluster.key"), []byte(hex.EncodeToString(key)+"\n"), 0o600); err != nil {
-		return fmt.Errorf("write cluster key: %w", err)
-	}
-	return nil
-}
-
-// writeCluster puts the cluster file in place at once, as nodes and modules
-// watch it.
-func (l *Lab) writeCluster() error {
-	text, err := l.Top.ClusterYAML("cluster.key")
-	if err != nil {
-		return err
-	}
-	if err := writeFile(l.clusterFile()+".new", text); err != nil {
-		return err
-	}
-	return os.Rename(l.clusterFile()+".new", l.clusterFile())
-}
-
 func (l *Lab) prepareNode(n topology.Node) error {
 	if err := l.prepareDir(n.ID); err != nil {
 		return err
 	}
+	certificate, err := l.issue(identity.Node, n.ID, n.South.Addr())
+	if err != nil {
+		return err
+	}
 	dir := l.machineDir(n.ID)
-	text, err := l.Top.NodeYAML(n, topology.NodePaths{Cluster: l.clusterFile(), Run: filepath.Join(dir, "run"), State: filepath.Join(dir, "state")})
+	text, err := l.Top.NodeYAML(n, topology.NodePaths{Certificate: certificate, Run: filepath.Join(dir, "run"), State: filepath.Join(dir, "state")})
 	if err != nil {
 		return err
 	}
@@ -65,7 +43,13 @@ func (l *Lab) prepareServer(s topology.Server) error {
 	if err := l.prepareDir(s.ID); err != nil {
 		return err
 	}
-	text, err := l.Top.ModuleYAML(s, l.serverPaths(s))
+	certificate, err := l.issue(identity.Server, s.ID, s.Address.Addr())
+	if err != nil {
+		return err
+	}
+	paths := l.serverPaths(s)
+	paths.Certificate = certificate
+	text, err := l.Top.ModuleYAML(s, paths)
 	if err != nil {
 		return err
 	}

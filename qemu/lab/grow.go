@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -14,7 +15,7 @@ import (
 
 // AddNode wires one more LB node, puts it into the cluster and starts its
 // programs. It returns before the node has joined.
-func (l *Lab) AddNode() (topology.Node, error) {
+func (l *Lab) AddNode(ctx context.Context) (topology.Node, error) {
 	next, err := topology.New(len(l.Top.Nodes)+1, len(l.Top.Servers))
 	if err != nil {
 		return topology.Node{}, err
@@ -30,7 +31,7 @@ func (l *Lab) AddNode() (topology.Node, error) {
 	if err := l.prepareNode(n); err != nil {
 		return n, err
 	}
-	if err := l.writeCluster(); err != nil {
+	if err := l.apply(ctx); err != nil {
 		return n, err
 	}
 	return n, l.Restart(n.ID)
@@ -38,16 +39,16 @@ func (l *Lab) AddNode() (topology.Node, error) {
 
 // RemoveNode ends the last node's programs and removes the node from cluster
 // and lab. Drain it first, or it counts as dead.
-func (l *Lab) RemoveNode() error {
+func (l *Lab) RemoveNode(ctx context.Context) error {
 	last := len(l.Top.Nodes) - 1
 	n := l.Top.Nodes[last]
 	l.Top.Nodes = l.Top.Nodes[:last]
-	return errors.Join(l.writeCluster(), l.removeMachine(n.ID, n.Namespace), l.writeJSON())
+	return errors.Join(l.apply(ctx), l.removeMachine(n.ID, n.Namespace), l.writeJSON())
 }
 
 // AddServer wires one more server, puts it into the cluster and starts nginx
 // and the module. It returns when nginx answers, before the server has offers.
-func (l *Lab) AddServer() (topology.Server, error) {
+func (l *Lab) AddServer(ctx context.Context) (topology.Server, error) {
 	next, err := topology.New(len(l.Top.Nodes), len(l.Top.Servers)+1)
 	if err != nil {
 		return topology.Server{}, err
@@ -73,18 +74,18 @@ func (l *Lab) AddServer() (topology.Server, error) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	if err := l.writeCluster(); err != nil {
+	if err := l.apply(ctx); err != nil {
 		return s, err
 	}
 	return s, l.Restart(s.ID)
 }
 
 // RemoveServer removes the last server, and with it its connections.
-func (l *Lab) RemoveServer() error {
+func (l *Lab) RemoveServer(ctx context.Context) error {
 	last := len(l.Top.Servers) - 1
 	s := l.Top.Servers[last]
 	l.Top.Servers = l.Top.Servers[:last]
-	if err := errors.Join(l.writeCluster(), l.removeMachine(s.ID, s.Namespace), l.writeJSON()); err != nil {
+	if err := errors.Join(l.apply(ctx), l.removeMachine(s.ID, s.Namespace), l.writeJSON()); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(filepath.Join(PinsDir, s.ID)); err != nil {

@@ -89,11 +89,11 @@ func (l *Lab) startServer(s topology.Server) (*running, error) {
 func (l *Lab) serverPaths(s topology.Server) topology.ServerPaths {
 	dir := l.machineDir(s.ID)
 	return topology.ServerPaths{
-		Cluster: l.clusterFile(),
-		Run:     filepath.Join(dir, "run"),
-		Pins:    filepath.Join(PinsDir, s.ID),
-		CGroup:  cgroupOf(s).Dir(),
-		Dir:     dir,
-		WWW:     l.wwwDir(),
+		Run:    filepath.Join(dir, "run"),
+		State:  filepath.Join(dir, "state"),
+		Pins:   filepath.Join(PinsDir, s.ID),
+		CGroup: cgroupOf(s).Dir(),
+		Dir:    dir,
+		WWW:    l.wwwDir(),
 	}
 }

@@ -139,12 +139,6 @@ func (l *Lab) prepareDirs() error {
 	if err := l.prepareController(); err != nil {
 		return err
 	}
-	if err := l.writeKey(); err != nil {
-		return err
-	}
-	if err := l.writeCluster(); err != nil {
-		return err
-	}
 	for _, n := range l.Top.Nodes {
 		if err := l.prepareNode(n); err != nil {
 			return err

@@ -81,7 +81,7 @@ func TestAKillWhileServersComeAndGoLosesNothing(t *testing.T) {
 		if err := theLab.Weirctl("server", "drain", drained.ID); err != nil {
 			return err
 		}
-		added, err := theLab.AddServer()
+		added, err := theLab.AddServer(h.ctx)
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func TestAKillWhileServersComeAndGoLosesNothing(t *testing.T) {
 		t.Errorf("%s, added, accepted no connection", added.ID)
 	}
 	h.step("drain of "+added.ID, func() error { return theLab.Weirctl("server", "drain", added.ID) })
-	h.step(added.ID+" is removed", theLab.RemoveServer)
+	h.step(added.ID+" is removed", h.removed(theLab.RemoveServer))
 }
 
 func TestAKillWhileANodeJoinsLosesNothing(t *testing.T) {
@@ -103,7 +103,7 @@ func TestAKillWhileANodeJoinsLosesNothing(t *testing.T) {
 		if err := theLab.Kill(n.ID); err != nil {
 			return err
 		}
-		_, err := theLab.AddNode()
+		_, err := theLab.AddNode(h.ctx)
 		return err
 	}, h.Withdrawn(n), h.Whole(n.ID))
 	h.step(n.ID+" returns", restarted(n), h.Whole())
@@ -114,14 +114,14 @@ func TestAKillWhileANodeJoinsLosesNothing(t *testing.T) {
 func (h *trial) leave() {
 	n := theLab.Top.Nodes[len(theLab.Top.Nodes)-1]
 	h.step("drain of "+n.ID, func() error { return theLab.Weirctl("node", "drain", n.ID) }, h.Unannounced(n), h.Whole(n.ID))
-	h.step(n.ID+" is removed", theLab.RemoveNode, h.Whole())
+	h.step(n.ID+" is removed", h.removed(theLab.RemoveNode), h.Whole())
 }
 
 func TestTwoNodesOfFiveMayDieAtOnce(t *testing.T) {
 	h := hold(t, 3*time.Second)
 	for len(theLab.Top.Nodes) < 5 {
 		h.step("a node is added", func() error {
-			_, err := theLab.AddNode()
+			_, err := theLab.AddNode(h.ctx)
 			return err
 		}, h.Whole())
 	}

@@ -64,7 +64,7 @@ func (k kept) get(patience time.Duration) error {
 
 // With no node left no state is left either: the modules publish it anew.
 func TestAfterARestartOfAllNodesConnectionsAreBackWithinTwoPublishingIntervals(t *testing.T) {
-	eventually(t, 30*time.Second, everyNodeAnnounced)
+	eventually(t, 30*time.Second, allWell)
 	conns := keep(t, 100)
 	routes, err := theLab.WatchRoutes()
 	if err != nil {
@@ -102,7 +102,7 @@ func TestAfterARestartOfAllNodesConnectionsAreBackWithinTwoPublishingIntervals(t
 			t.Errorf("%v after the first node was back: %v", time.Since(first).Round(time.Millisecond), err)
 		}
 	}
-	eventually(t, 30*time.Second, everyNodeAnnounced)
+	eventually(t, 30*time.Second, allWell)
 }
 
 func TestARestartOfAllNodesUnderLoadLosesNoConnection(t *testing.T) {
@@ -119,7 +119,7 @@ func TestARestartOfAllNodesUnderLoadLosesNoConnection(t *testing.T) {
 // Every program is ended politely and started again, the next one when all is
 // well again, as an upgrade would.
 func TestARollingRestartOfEverythingFailsNoRequest(t *testing.T) {
-	eventually(t, 30*time.Second, everyNodeAnnounced)
+	eventually(t, 30*time.Second, allWell)
 	ctx, stop := context.WithCancel(within(t, 5*time.Minute))
 	type result struct {
 		requests int
@@ -152,7 +152,7 @@ func TestARollingRestartOfEverythingFailsNoRequest(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			eventually(t, 30*time.Second, everyNodeAnnounced)
+			eventually(t, 30*time.Second, allWell)
 		}
 	}
 	for _, n := range theLab.Top.Nodes {

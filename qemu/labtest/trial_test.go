@@ -1,6 +1,7 @@
 package labtest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -12,14 +13,16 @@ import (
 // promised.
 type trial struct {
 	*chaos.Trial
-	t *testing.T
+	t   *testing.T
+	ctx context.Context
 }
 
 // hold begins a trial, with idle connections that are silent for that long.
 func hold(t *testing.T, idle time.Duration) *trial {
 	t.Helper()
-	eventually(t, 30*time.Second, everyNodeAnnounced)
-	held, err := chaos.Begin(within(t, 10*time.Minute), theLab, t.Output(), idle)
+	eventually(t, 30*time.Second, allWell)
+	ctx := within(t, 10*time.Minute)
+	held, err := chaos.Begin(ctx, theLab, t.Output(), idle)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,8 +31,11 @@ func hold(t *testing.T, idle time.Duration) *trial {
 			t.Error(err)
 		}
 	})
-	return &trial{held, t}
+	return &trial{held, t, ctx}
 }
+
+// allWell checks that every node takes part and is announced.
+func allWell() error { return theLab.Well(context.Background()) }
 
 // step does something to the cluster and waits for what must come of it.
 func (h *trial) step(name string, do func() error, outcomes ...chaos.Outcome) {
@@ -37,6 +43,11 @@ func (h *trial) step(name string, do func() error, outcomes ...chaos.Outcome) {
 	if err := h.Step(name, do, outcomes...); err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// removed is a step that removes a machine.
+func (h *trial) removed(remove func(context.Context) error) func() error {
+	return func() error { return remove(h.ctx) }
 }
 
 func TestConnectionsOfEveryKindLiveOnWhenNothingHappens(t *testing.T) {

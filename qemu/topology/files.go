@@ -21,34 +21,38 @@ var parsed = template.Must(template.New("").Funcs(template.FuncMap{
 	"repeat": strings.Repeat,
 }).ParseFS(templates, "templates/*.tmpl"))
 
+// Certificate is where a machine's certificate, its key and the authority's
+// certificate are.
+type Certificate struct{ CA, Cert, Key string }
+
 // NodePaths are the places on one LB node that its node.yaml names.
 type NodePaths struct {
-	Cluster string // cluster.yaml
-	Run     string // directory of its sockets
-	State   string // directory of its state
+	Certificate
+	Run   string // directory of its sockets
+	State string // directory of its state
 }
 
 // ServerPaths are the places on one server that its module.yaml and its
 // nginx.conf name.
 type ServerPaths struct {
-	Cluster string // cluster.yaml
-	Run     string // directory of the module's socket
-	Pins    string // directory on the bpf file system for maps and links
-	CGroup  string // directory of the server's CPU cgroup
-	Dir     string // nginx's own directory: logs, temporary files
-	WWW     string // the files that it serves
+	Certificate
+	Run    string // directory of the module's socket
+	State  string // directory of its state
+	Pins   string // directory on the bpf file system for maps and links
+	CGroup string // directory of the server's CPU cgroup
+	Dir    string // nginx's own directory: logs, temporary files
+	WWW    string // the files that it serves
 }
 
 // ControllerPaths are the places on the controller that its configd.yaml names.
 type ControllerPaths struct {
-	State         string // directory of the embedded etcd
-	CA, Cert, Key string
+	Certificate
+	State string // directory of the embedded etcd
 }
 
-// ClusterYAML is the cluster file that nodes and modules read. keyFile is
-// relative to it.
-func (t *Topology) ClusterYAML(keyFile string) (string, error) {
-	return render("cluster.yaml.tmpl", map[string]any{"T": t, "KeyFile": keyFile, "RouterASN": RouterASN, "LBASN": LBASN, "MTU": MTU, "ClusterName": ClusterName})
+// ClusterYAML is the cluster file. The configuration service makes the keys.
+func (t *Topology) ClusterYAML() (string, error) {
+	return render("cluster.yaml.tmpl", map[string]any{"T": t, "RouterASN": RouterASN, "LBASN": LBASN, "MTU": MTU, "ClusterName": ClusterName})
 }
 
 // ConfigdYAML is the configuration of the controller's configd.
@@ -58,12 +62,12 @@ func (t *Topology) ConfigdYAML(p ControllerPaths) (string, error) {
 
 // NodeYAML is the configuration of one LB node's dataplane and noded.
 func (t *Topology) NodeYAML(n Node, p NodePaths) (string, error) {
-	return render("node.yaml.tmpl", map[string]any{"Node": n, "Paths": p})
+	return render("node.yaml.tmpl", map[string]any{"Node": n, "Service": t.ConfigService(), "Paths": p})
 }
 
 // ModuleYAML is the configuration of one server's LB module.
 func (t *Topology) ModuleYAML(s Server, p ServerPaths) (string, error) {
-	return render("module.yaml.tmpl", map[string]any{"Server": s, "Paths": p})
+	return render("module.yaml.tmpl", map[string]any{"Server": s, "Service": t.ConfigService(), "Paths": p})
 }
 
 // FRRConf is the router's configuration.

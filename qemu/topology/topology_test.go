@@ -68,12 +68,12 @@ func TestTheClusterFileNamesEveryMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := top.ClusterYAML("cluster.key")
+	text, err := top.ClusterYAML()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"id: lb3", "10.10.0.13", "10.20.0.13", "left: 10.10.0.106, right: 10.10.0.107",
-		"id: srv4", "10.20.0.104", "203.0.113.10", "2001:db8:100::10", "asn: 65000", "key_file: cluster.key"} {
+		"id: srv4", "10.20.0.104", "203.0.113.10", "2001:db8:100::10", "asn: 65000"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("cluster.yaml lacks %q:\n%s", want, text)
 		}
@@ -85,28 +85,29 @@ func TestTheProgramsAcceptTheirConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := top.ClusterYAML("cluster.key")
+	text, err := top.ClusterYAML()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := config.ParseCluster("cluster.yaml", []byte(text)); err != nil {
 		t.Errorf("cluster.yaml: %v", err)
 	}
-	text, err = top.ConfigdYAML(ControllerPaths{State: "/lab/controller/state", CA: "/lab/pki/ca.crt", Cert: "/lab/pki/configd-controller.crt", Key: "/lab/pki/configd-controller.key"})
+	certificate := Certificate{CA: "/lab/pki/ca.crt", Cert: "/lab/pki/it.crt", Key: "/lab/pki/it.key"}
+	text, err = top.ConfigdYAML(ControllerPaths{Certificate: certificate, State: "/lab/controller/state"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := config.ParseConfigd("configd.yaml", []byte(text)); err != nil {
 		t.Errorf("configd.yaml: %v", err)
 	}
-	text, err = top.NodeYAML(top.Nodes[0], NodePaths{Cluster: "/lab/cluster.yaml", Run: "/lab/lb1/run", State: "/lab/lb1/state"})
+	text, err = top.NodeYAML(top.Nodes[0], NodePaths{Certificate: certificate, Run: "/lab/lb1/run", State: "/lab/lb1/state"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := config.ParseNode("node.yaml", []byte(text)); err != nil {
 		t.Errorf("node.yaml: %v", err)
 	}
-	text, err = top.ModuleYAML(top.Servers[0], ServerPaths{Cluster: "/lab/cluster.yaml", Run: "/lab/srv1/run", Pins: "/sys/fs/bpf/weir/srv1", CGroup: "/sys/fs/cgroup/cpu/weir-srv1"})
+	text, err = top.ModuleYAML(top.Servers[0], ServerPaths{Certificate: certificate, Run: "/lab/srv1/run", State: "/lab/srv1/state", Pins: "/sys/fs/bpf/weir/srv1", CGroup: "/sys/fs/cgroup/cpu/weir-srv1"})
 	if err != nil {
 		t.Fatal(err)
 	}
