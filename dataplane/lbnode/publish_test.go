@@ -251,6 +251,12 @@ func TestForgedAndRepeatedPublicationsChangeNothing(t *testing.T) {
 	foreign.Add(&wire.Publication{Key: k, ClientISN: 1, ServerISN: 2, Server: 1, Ingress: 0})
 	s.seq = 8
 	forOther := s.sealed(&foreign, n)
+	private := k
+	private.VIPPort = 22
+	var ssh wire.Publications
+	ssh.Add(&wire.Publication{Key: private, ClientISN: 1, ServerISN: 2, Server: 0, Ingress: 0})
+	s.seq = 9
+	ofSSH := s.sealed(&ssh, n)
 	toOther := s.sealed(&w, c.nodes[1])
 	for _, tc := range []struct {
 		what string
@@ -269,6 +275,7 @@ func TestForgedAndRepeatedPublicationsChangeNothing(t *testing.T) {
 		{"cut off", address, wire.PortPublish, good[:50], DropBadMessage},
 		{"sealed for another node", address, wire.PortPublish, toOther, DropBadTag},
 		{"about another server", address, wire.PortPublish, forOther, DropBadMessage},
+		{"about no endpoint of the server", address, wire.PortPublish, ofSSH, DropNotPublic},
 	} {
 		before := n.slow.Counters().Load(tc.want)
 		c.toSlow(n, tc.src, tc.port, tc.d)

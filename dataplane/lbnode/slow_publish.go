@@ -53,6 +53,9 @@ func (p *publishing) setConfig(c *Config) {
 		default:
 			p.nodes[i] = new(share)
 		}
+		if p.nodes[i] != nil {
+			p.nodes[i].Max = int(c.FabricMTU) - packet.TunnelOverhead
+		}
 	}
 	p.heard.grow(len(p.view.servers))
 }
@@ -135,13 +138,18 @@ func (s *Slow) split(now int64, h *wire.Header, r *wire.PublicationReader) {
 	p := &s.publish
 	var e wire.Publication
 	for r.Next(&e) {
-		if h.Role == wire.RoleServer && e.Server != h.Sender {
+		if h.Role == wire.RoleNode {
+			p.heard.mark(e.Server, uint32(now/int64(Tick)))
+			s.keep(&e)
+			continue
+		}
+		if e.Server != h.Sender {
 			s.count.add(DropBadMessage, 1) // a module speaks for itself only
 			return
 		}
 		p.heard.mark(e.Server, uint32(now/int64(Tick)))
-		if h.Role == wire.RoleNode {
-			s.keep(&e)
+		if !p.view.server(e.Server).mayUse(&e.Key) {
+			s.count.add(DropNotPublic, 1) // and of its own endpoints
 			continue
 		}
 		first, second := p.view.ring.Trackers(&e.Key)

@@ -57,6 +57,9 @@ type Publication struct {
 
 // Publications is a datagram in the making. The zero value is ready for use.
 type Publications struct {
+	// Max is the most bytes of the datagram, if that is less than MaxPublish: a
+	// fabric may carry less than 1500.
+	Max     int
 	n       int // bytes of d in use; 0: empty
 	section int // where the current section begins
 	entries int // of all sections
@@ -82,7 +85,7 @@ func (w *Publications) Add(p *Publication) bool {
 	if fresh {
 		size += sectionSize
 	}
-	if at+size > MaxPublish {
+	if at+size > MaxPublish || w.Max > 0 && at+size > w.Max {
 		return false
 	}
 	w.n = at + size

@@ -78,6 +78,16 @@ func TestADatagramOfPublicationsIsBounded(t *testing.T) {
 		t.Errorf("%d entries in %d bytes", w.Len(), len(w.Datagram()))
 	}
 	w.Reset()
+	w.Max = 1280
+	for range 100 {
+		p := publication(3)
+		w.Add(&p)
+	}
+	if n := len(w.Datagram()); n > 1280 || n < 1280-entrySize4 {
+		t.Errorf("%d bytes, at most 1280 may be used", n)
+	}
+	w.Reset()
+	w.Max = 0
 	if w.Len() != 0 || len(w.Datagram()) != HeaderSize {
 		t.Errorf("after a reset: %d entries, %d bytes", w.Len(), len(w.Datagram()))
 	}

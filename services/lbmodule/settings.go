@@ -40,7 +40,8 @@ func (s *settings) agentConfig(boot uint64) *agent.Config {
 		Ring:   s.cluster.Keys.Ring(),
 		WScale: uint8(s.cluster.Handshake.WindowScale),
 
-		Publish: s.cluster.Publishing.Interval,
+		FabricMTU: s.cluster.FabricMTU,
+		Publish:   s.cluster.Publishing.Interval,
 	}
 	for i := range s.cluster.Nodes {
 		n := &s.cluster.Nodes[i]

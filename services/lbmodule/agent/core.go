@@ -12,6 +12,7 @@ import (
 
 	"weir/dataplane/flow"
 	"weir/dataplane/hashring"
+	"weir/dataplane/packet"
 	"weir/dataplane/wire"
 )
 
@@ -113,6 +114,7 @@ type Config struct {
 	Endpoints []Endpoint
 	Seed      flow.Seed     // of the egress choice
 	Ring      flow.Seed     // of the trackers' ring
+	FabricMTU int           // bytes of an IP packet on the fabric; 0: 1500
 	WScale    uint8         // window scale that the trackers promise to clients
 	Publish   time.Duration // in which every connection is published once; 0: never
 }
@@ -163,6 +165,7 @@ func New(cfg *Config, out Output, flows Flows, sockets Sockets, admission Admiss
 // path, which serves the flows whose node is gone (S-75).
 func (c *Core) SetConfig(cfg *Config) {
 	c.cfg = cfg
+	c.publisher.w.Max = cfg.FabricMTU - packet.TunnelOverhead
 	c.setPeers(cfg.Nodes)
 }
 
