@@ -62,6 +62,17 @@ func (w *Worker) cannotReach(b *packet.Buf, k *flow.Key, server uint16) {
 	w.drop(b, DropNoNextHop)
 }
 
+// heardFor is how long a server's word for a connection shows that it lives,
+// in ticks: the silence after which it is dead (S-58).
+const heardFor = 30
+
+// justHeard reports whether the server of a mapping accepted or published it so
+// lately that it cannot be dead: this node has not heard yet that it is back.
+func (w *Worker) justHeard(e *flow.Entry) bool { return w.tick32()-e.Renewed < heardFor }
+
+// usable reports whether a mapping's server is only held for dead, and its next hop known.
+func (w *Worker) usable(s *serverView, e *flow.Entry) bool { return s.resolved && w.justHeard(e) }
+
 // resetDead tells a client that its server is no more (S-58). The mapping stays
 // until its lease ends, should the server come back.
 func (w *Worker) resetDead(b *packet.Buf, k *flow.Key) {

@@ -82,7 +82,7 @@ func (w *Worker) forward(bufs []packet.Buf, n int) {
 			w.northSlow(b, &s.keys[i], s.hashes[i]) // nobody vouches for it any more (S-42)
 			continue
 		}
-		if int(e.Server) >= len(servers) || servers[e.Server] == nil || !servers[e.Server].usable {
+		if int(e.Server) >= len(servers) || servers[e.Server] == nil || !servers[e.Server].usable && !w.usable(servers[e.Server], e) {
 			w.cannotReach(b, &s.keys[i], e.Server)
 			continue
 		}

@@ -145,13 +145,17 @@ func (p *pending) accepts(m *wire.Tracker) bool {
 func (w *Worker) release(i uint32, server uint16, hash uint64) {
 	p := &w.pendingState[i]
 	s := w.view.server(server)
+	dead := s != nil && s.Dead
+	if j, ok := w.mapped.Lookup(&p.query.Key, hash); ok && w.justHeard(w.mapped.Entry(j)) {
+		dead = false
+	}
 	for {
 		b, ok := w.held.pop(&p.packets)
 		if !ok {
 			break
 		}
 		switch {
-		case s != nil && s.Dead:
+		case dead:
 			w.resetDead(&b, &p.query.Key)
 			w.io.Free(b)
 		case s == nil || !s.resolved:

@@ -274,6 +274,11 @@ func TestPacketsToADeadServerAreReset(t *testing.T) {
 		}
 		n.w.SetConfig(&cfg)
 	}
+	c.fromClient(0, k, packet.TCPSpec{Seq: 1006, Ack: 77, Flags: packet.ACK, Window: 100})
+	if len(c.client) > 1 {
+		t.Errorf("reset for a server that has just accepted: %+v", c.client)
+	}
+	c.advance(3000)
 	for ingress := range 2 { // one that has the mapping, one that must ask
 		c.client = nil
 		c.fromClient(ingress, k, packet.TCPSpec{Seq: 1006, Ack: 77, Flags: packet.ACK, Window: 100})
