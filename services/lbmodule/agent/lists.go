@@ -126,14 +126,13 @@ func healthy(n wire.ListedNode) bool { return n.Flags&wire.ListedHealthy != 0 }
 // not go to a dead node (S-75).
 func (c *Core) apply(all map[uint16]*standing) {
 	var moved []Node
-	changed := map[uint16]bool{}
+	different, changed := false, map[uint16]bool{}
 	for _, p := range c.peers {
 		s := all[p.Number]
 		if s == nil {
 			continue
 		}
-		was := p.Node
-		target := p.target()
+		was, target, introduced := p.Node, p.target(), p.listed
 		p.listed, p.healthy, p.flags = true, !s.unhealthy, s.flags
 		if s.boot != 0 {
 			p.Boot = s.boot
@@ -143,14 +142,17 @@ func (c *Core) apply(all map[uint16]*standing) {
 			moved = append(moved, p.Node)
 		}
 		if p.Tracker != was.Tracker || p.Boot != was.Boot || p.target() != target {
-			changed[p.Number] = true
+			different = true
+			if introduced || was.Boot != 0 { // to hear of a node for the first time is no change
+				changed[p.Number] = true
+			}
 		}
 	}
 	if len(moved) > 0 {
 		c.counters.EgressChanged++
 		c.out.Route(moved, c.moveSlots())
 	}
-	if len(changed) > 0 {
+	if different {
 		c.peersChanged(changed)
 	}
 }

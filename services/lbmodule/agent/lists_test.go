@@ -175,6 +175,76 @@ func TestListsTellBootsAndRolesAndSurviveAReload(t *testing.T) {
 	check("after a reload")
 }
 
+func TestAChangeInTheListsPublishesAtOnceButTheFirstListDoesNot(t *testing.T) {
+	r := publishing(t, 3, 50)
+	cfg := *r.core.cfg
+	cfg.Nodes = slices.Clone(cfg.Nodes)
+	for i := range cfg.Nodes {
+		cfg.Nodes[i].Boot = 0
+	}
+	r.core = New(&cfg, r, r, r, r)
+	r.core.Recover(r.now)
+	r.core.publisher.next = 1e15
+	all := []wire.ListedNode{listed(1, listHealthy), listed(2, listHealthy), listed(3, listHealthy)}
+	for _, step := range []struct {
+		what   string
+		change func()
+		copies int
+	}{
+		{"the first list", func() {}, 0},
+		{"the same again", func() {}, 0},
+		{"a node is dead", func() { all[2].Flags = 0 }, 2},
+		{"it is back, without its memory", func() { all[2] = listed(3, listHealthy); all[2].Boot++ }, 2},
+	} {
+		step.change()
+		r.now += 1e8
+		r.pushFresh(1, all...)
+		r.words = nil
+		r.tick(r.now + 1e8)
+		got, nodes := r.published()
+		most := 0
+		for _, n := range got {
+			most = max(most, n)
+		}
+		if most != step.copies || nodes[cfg.Nodes[2].Address] > 0 && all[2].Flags == 0 {
+			t.Errorf("%s: connections are published %d times at once, want %d; to %v", step.what, most, step.copies, nodes)
+		}
+	}
+}
+
+func TestKeysRotateWithoutALoss(t *testing.T) {
+	r := newRig(t)
+	before, after := r.core.cfg.Keys[0], wire.ControlKey{ID: 4, Key: wire.Key{K0: 9, K1: 8}}
+	for i, keys := range [][]wire.ControlKey{{before}, {before, after}, {after, before}, {after}} {
+		cfg := *r.core.cfg
+		cfg.Keys = keys
+		r.core.SetConfig(&cfg)
+		for _, k := range keys { // nodes are at different steps
+			m := offer()
+			m.Key.ClientPort, m.KeyID = uint16(100*i)+uint16(k.ID), k.ID
+			m.Type, m.Header.Seq, m.Boot = wire.MsgOffer, uint64(1000*i)+uint64(k.ID), 12
+			var d [wire.TrackerSize]byte
+			wire.PutTracker(d[:], &m, wire.PairKey(k.Key, r.node(lb2), r.self()))
+			frames := len(r.frames)
+			r.core.Datagram(r.now, netip.AddrPortFrom(lb2, wire.PortTracker), d[:])
+			if len(r.frames) != frames+1 {
+				t.Errorf("step %d: an offer under key %d is not taken", i, k.ID)
+			}
+		}
+	}
+	if n := r.core.Counters().NotAuthentic; n != 0 {
+		t.Errorf("%d datagrams are refused", n)
+	}
+	m := offer() // the old key is gone
+	m.KeyID, m.Type, m.Header.Seq, m.Boot = before.ID, wire.MsgOffer, 9999, 12
+	var d [wire.TrackerSize]byte
+	wire.PutTracker(d[:], &m, wire.PairKey(before.Key, r.node(lb2), r.self()))
+	r.core.Datagram(r.now, netip.AddrPortFrom(lb2, wire.PortTracker), d[:])
+	if r.core.Counters().NotAuthentic != 1 {
+		t.Error("the old key still opens")
+	}
+}
+
 func TestALongListComesInParts(t *testing.T) {
 	r := publishing(t, 250, 0)
 	var all []wire.ListedNode
