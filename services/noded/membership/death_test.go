@@ -165,6 +165,11 @@ func TestANodeThatIsCutOffKnows(t *testing.T) {
 	}
 	w.lost = nil
 	watchJoins(w)
+	w.check = func(o *host) {
+		if _, f := o.core.Flags(); o != h && f&wire.NodeAnnounce == 0 {
+			t.Errorf("%d is told that it was dead, by who was itself cut off", o.number)
+		}
+	}
 	w.until(5*time.Second, "back", w.allAnnounced)
 	if h.core.View().Isolated {
 		t.Error("still isolated")
@@ -189,6 +194,20 @@ func TestTheSurvivorOfThreeFindsThatItsWayThroughTheRouterWorks(t *testing.T) {
 		v := w.h(1).core.View()
 		return !v.Isolated && v.Nodes[1].State == StateUnhealthy && v.Nodes[2].State == StateUnhealthy && v.Nodes[0].Announce
 	})
+}
+
+func TestWhoReachesTheRouterButNothingOnTheFabricIsNoSurvivor(t *testing.T) {
+	w := serving(t, 3, 6)
+	w.h(2).stop()
+	w.h(3).stop()
+	w.up = map[uint16]bool{}
+	w.until(6*time.Second, "isolated", func() bool { return w.h(1).core.View().Isolated })
+	w.check = func(o *host) {
+		if v := o.core.View(); o == w.h(1) && (!v.Isolated || v.Nodes[0].Announce) {
+			t.Errorf("%+v", v)
+		}
+	}
+	w.run(10 * time.Second)
 }
 
 func TestAStaleDeathIsRefuted(t *testing.T) {

@@ -13,8 +13,8 @@ const lostAtOnce = 3 * time.Second
 // isolation is the state of a node that sees nobody although it has seen others
 // (S-62). It is hard to tell whether they are gone or we are: with the last of
 // them answering in one direction, or with several vanishing at once, it is
-// probably us, unless our own way through the router works and nobody answers in
-// either direction. Who is held for dead by others is cut off, too.
+// probably us, unless our own way through the router works, a server answers on
+// the fabric, and nobody answers in either direction. Who is held for dead by others is cut off, too.
 type isolation struct {
 	on    bool
 	seen  bool          // others, since start
@@ -32,6 +32,17 @@ func (i *isolation) pong(nonce uint64, now time.Duration) bool {
 	}
 	i.sent, i.own = 0, now
 	return true
+}
+
+// fabric tells whether our own way on the fabric has worked since a time: a
+// server answered, or sent something. Without servers there is nobody to ask.
+func (c *Core) fabric(since time.Duration) bool {
+	for _, s := range c.servers {
+		if s.told > since {
+			return true
+		}
+	}
+	return len(c.servers) == 0
 }
 
 // isolated judges our own connection.
@@ -57,7 +68,7 @@ func (c *Core) isolated() {
 		for _, p := range c.peers {
 			half = half || p.half > i.lost && c.now-p.half < 10*c.cfg.Interval
 		}
-		alone := i.own > 0 && c.now-i.own < 5*c.cfg.Interval && c.now-i.lost > time.Second
+		alone := i.own > 0 && c.now-i.own < 5*c.cfg.Interval && c.now-i.lost > time.Second && c.fabric(i.lost)
 		sudden := i.many > 0 && i.lost-i.many < lostAtOnce
 		on = half || sudden && !alone
 	}

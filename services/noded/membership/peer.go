@@ -137,7 +137,8 @@ func (c *Core) hear(p *peer, beats uint64) {
 	}
 }
 
-// expire is the slow path: counters that stand still (S-54).
+// expire is the slow path: counters that stand still (S-54). A node that is cut
+// off gives nobody up: it is not the others that have vanished.
 func (c *Core) expire() {
 	fail := c.cfg.failTime(c.healthy() + 1)
 	for _, p := range c.peers {
@@ -145,7 +146,7 @@ func (c *Core) expire() {
 		case p.state == StateHealthy && age > fail:
 			p.state = StateSuspect
 			c.out.Event(Event{Kind: Suspected, Number: p.number, Boot: p.boot})
-		case p.state == StateSuspect && age > 2*fail:
+		case p.state == StateSuspect && age > 2*fail && !c.isolation.on:
 			p.state = StateUnhealthy
 			c.out.Event(Event{Kind: Expired, Number: p.number, Boot: p.boot})
 		default:

@@ -136,9 +136,15 @@ func (c *Core) tickServers() {
 	}
 }
 
-// pardon gives servers their time anew when this node finds that it is cut off,
-// and when it is back: that nothing answered it meanwhile says nothing of them.
+// pardon gives servers and suspects their time anew when this node finds that it
+// is cut off, and when it is back: that nothing answered it meanwhile says nothing
+// of them.
 func (c *Core) pardon() {
+	for _, p := range c.peers {
+		if p.state == StateSuspect {
+			p.rose = c.now
+		}
+	}
 	for _, s := range c.servers {
 		if s.dead {
 			continue
