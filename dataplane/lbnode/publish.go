@@ -12,7 +12,8 @@ import (
 // (S-42, S-44).
 
 // standsFor is how long a renewed entry outlives publications of another
-// incarnation of its tuple, in ticks: the old one's last words may come late.
+// incarnation of its tuple at least, in ticks: the old one's last words may come
+// late. Half a lease is more where publications are rare.
 const standsFor = 30
 
 // inside takes what the slow worker handed over.
@@ -106,7 +107,7 @@ func (w *Worker) publishMapped(p *wire.Publication, hash uint64) bool {
 // mean that the tuple has been taken into use again, against every lease.
 func (w *Worker) admits(e *flow.Entry, p *wire.Publication) bool {
 	age := w.tick32() - e.Renewed
-	if published(e, p) || age >= standsFor && !p.Closing || age > w.cfg.Lease && w.cfg.Lease != 0 {
+	if published(e, p) || age >= max(standsFor, w.cfg.Lease/2) && !p.Closing || age > w.cfg.Lease && w.cfg.Lease != 0 {
 		return true
 	}
 	w.count.add(PublicationsOutdated, 1)
