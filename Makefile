@@ -7,6 +7,8 @@ SHELL := /bin/bash
 VERSION := $(shell cat VERSION)
 BIN := build/bin
 FUZZTIME ?= 30s
+SEEDS ?= 100
+FROM ?= 1
 
 export GOAMD64 := v3
 export GOFLAGS := -buildvcs=false
@@ -29,7 +31,7 @@ PACKAGES := build-essential ca-certificates pkg-config \
 	frr nginx-light libnginx-mod-http-echo \
 	wrk iperf3 tcpdump nftables etcd-server
 
-.PHONY: help deps have-deps build check test run chaos lab-up lab-down lab-status bench fuzz fmt vet clean
+.PHONY: help deps have-deps build check test run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
 
 help: ## this list
 	@echo "Weir $(VERSION). As root:"
@@ -73,6 +75,11 @@ lab-status: ## what the running lab consists of
 
 bench: build ## benchmarks: a table, and build/bench.json
 	./dataplane/bench/run.sh
+
+sim: have-deps ## SEEDS simulated clusters in which everything fails; or SEED=n, or EXPLORE=3
+	@mkdir -p $(BIN)
+	go build -ldflags '$(LDFLAGS)' -o $(BIN)/weir-sim ./services/simulation/weir-sim
+	$(BIN)/weir-sim $(if $(EXPLORE),-explore $(EXPLORE),$(if $(SEED),-seed $(SEED) $(if $(PCAPNG),-pcapng $(PCAPNG)),-seeds $(SEEDS) -from $(FROM)))
 
 fuzz: have-deps ## every fuzz target for FUZZTIME each
 	@for package in $$(go list $(TREE)); do \

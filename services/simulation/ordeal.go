@@ -162,3 +162,8 @@ func (o *Ordeal) Build(seed uint64) (*Cluster, error) {
 	options.Absent = o.absent
 	return NewCluster(seed, options)
 }
+
+func (o *Ordeal) String() string {
+	return fmt.Sprintf("%d nodes (%d of them absent at first), %d servers, %d connections, %d mishaps until %v",
+		o.Options.Nodes, len(o.absent), o.Options.Servers, o.Flows, len(o.Mishaps), o.End)
+}
