@@ -154,17 +154,19 @@ func (m *Manager) Announcing() bool {
 	return true
 }
 
-// Close closes all sessions; routers withdraw their routes at once.
+// Close closes all sessions; routers withdraw their routes at once. It waits
+// until they have, for a while.
 func (m *Manager) Close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.desired, m.held = Desired{}, map[netip.Addr]time.Time{}
 	m.schedule(time.Now())
-	var wg sync.WaitGroup
 	for _, s := range m.speakers {
-		wg.Go(s.close)
+		s.close()
 	}
-	wg.Wait()
+	for _, s := range m.speakers {
+		s.wait()
+	}
 }
 
 // Sessions lists all sessions, by slot and router.

@@ -31,6 +31,8 @@ const (
 	writeTimeout = time.Second
 	retryFirst   = 50 * time.Millisecond
 	retryLast    = time.Second
+	// farewell is how long the router may take to close a connection that we end.
+	farewell = time.Second
 )
 
 // session is one BGP session with one router (RFC 4271): it connects, announces
@@ -45,6 +47,7 @@ type session struct {
 	hold        time.Duration
 	advertises  string
 	established func()
+	after       <-chan struct{} // the session before, with the same router from the same source, has ended; nil: there is none
 
 	cancel context.CancelFunc
 	ended  chan struct{}
@@ -67,11 +70,9 @@ func (s *session) open() {
 }
 
 // close ends the session with a notification, on which the router withdraws its
-// routes at once (S-61).
-func (s *session) close() {
-	s.cancel()
-	<-s.ended
-}
+// routes at once (S-61). It does not wait; ended says when the router has closed
+// its side.
+func (s *session) close() { s.cancel() }
 
 // announce says what the session shall announce from now on.
 func (s *session) announce(r *routes) {
@@ -87,8 +88,14 @@ func (s *session) announce(r *routes) {
 // run opens the session again whenever it ends.
 func (s *session) run(ctx context.Context) {
 	defer close(s.ended)
+	// A router must have done with the former session: FRR 8.4 takes a connection
+	// that overlaps it for a second one of the same neighbour, and may forget both
+	// while it keeps the second one alive.
+	if s.after != nil {
+		<-s.after
+	}
 	wait := retryFirst
-	for {
+	for ctx.Err() == nil {
 		was := time.Now()
 		err := s.once(ctx)
 		if ctx.Err() != nil {
@@ -148,6 +155,11 @@ func (s *session) once(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
+	defer func() {
+		if ctx.Err() != nil {
+			part(conn)
+		}
+	}()
 	s.enter(StateOpening)
 	// Who closes the session must not wait for a router that says nothing.
 	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) })
@@ -173,7 +185,7 @@ func (s *session) once(ctx context.Context) error {
 		return fmt.Errorf("the router sent message type %d where a KEEPALIVE belongs", m.kind)
 	}
 	if !stop() {
-		return cease(ctx, conn)
+		return ctx.Err()
 	}
 	s.up()
 	return s.hear(ctx, conn, hold, asPath(s.asn, &s.router, theirs))
@@ -202,11 +214,8 @@ func (s *session) hear(ctx context.Context, conn net.Conn, hold time.Duration, p
 		sent = routes
 		select {
 		case <-ctx.Done():
-			return cease(ctx, conn)
+			return ctx.Err()
 		case err := <-lost:
-			if ctx.Err() != nil {
-				return cease(ctx, conn)
-			}
 			return err
 		case <-keep:
 			if err := write(conn, bgp.NewBGPKeepAliveMessage()); err != nil {
@@ -219,10 +228,16 @@ func (s *session) hear(ctx context.Context, conn net.Conn, hold time.Duration, p
 	}
 }
 
-// cease tells the router that we close the session.
-func cease(ctx context.Context, conn net.Conn) error {
+// part tells the router that we end the session, and waits until it has closed
+// its side. Whoever else reads the connection meanwhile hears the same.
+func part(conn net.Conn) {
 	_ = write(conn, bgp.NewBGPNotificationMessage(bgp.BGP_ERROR_CEASE, bgp.BGP_ERROR_SUB_PEER_DECONFIGURED, nil))
-	return ctx.Err()
+	for end := time.Now().Add(farewell); time.Now().Before(end); {
+		_ = conn.SetReadDeadline(end)
+		if _, err := conn.Read(make([]byte, 4096)); err != nil {
+			return
+		}
+	}
 }
 
 // refuse tells the router why its OPEN is not accepted.

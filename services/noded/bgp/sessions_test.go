@@ -162,6 +162,24 @@ func TestThreeNodesAreAnnouncedTwiceEachAndTheKernelSpreadsOverThem(t *testing.T
 	})
 }
 
+func TestSessionsThatCloseAndOpenAtOnceAreNotLostInTheRouter(t *testing.T) {
+	r := startFRR(t, "", false)
+	c := insecure(exampleCluster(t))
+	all := startManagers(t, c)
+	r.eventually(15*time.Second, "two paths per node", r.hasPaths(vip4, two4))
+	for i := range 60 {
+		c.Nodes[i%3].Healthy = !c.Nodes[i%3].Healthy
+		applyAll(t, c, all)
+		// Different moments in the life of a session, none of them awaited.
+		time.Sleep(time.Duration(i%8) * time.Millisecond)
+	}
+	for i := range c.Nodes {
+		c.Nodes[i].Healthy = true
+	}
+	applyAll(t, c, all)
+	r.eventually(8*time.Second, "two paths per node after many changes", r.hasPaths(vip4, two4))
+}
+
 func TestReloadAddsAndRemovesAnAddressWithoutTouchingSessions(t *testing.T) {
 	r := startFRR(t, "", false)
 	c := insecure(exampleCluster(t))

@@ -2,6 +2,7 @@ package bgp
 
 import (
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -20,11 +21,12 @@ type speaker struct {
 	running  bool
 	target   Target
 	desired  Desired
-	sessions map[netip.Addr]*session // by router
+	sessions map[netip.Addr]*session        // by router
+	ended    map[netip.Addr]<-chan struct{} // the last session that was closed, by router
 }
 
 func newSpeaker(log *slog.Logger, source netip.Addr, established func()) *speaker {
-	return &speaker{log: log, source: source, established: established, sessions: map[netip.Addr]*session{}}
+	return &speaker{log: log, source: source, established: established, sessions: map[netip.Addr]*session{}, ended: map[netip.Addr]<-chan struct{}{}}
 }
 
 // apply makes the sessions what they shall be. Sessions that do not change are
@@ -38,8 +40,7 @@ func (s *speaker) apply(d *Desired, t *Target) {
 	s.running, s.target, s.desired = true, *t, *d
 	for addr, v := range s.sessions {
 		if !slices.Contains(d.Routers, v.router) {
-			v.close()
-			delete(s.sessions, addr)
+			s.end(addr, v)
 		}
 	}
 	routes := newRoutes(d, t)
@@ -47,7 +48,7 @@ func (s *speaker) apply(d *Desired, t *Target) {
 		v := s.sessions[r.Address]
 		if v == nil {
 			v = &session{log: s.log, source: s.source, router: r, asn: d.ASN, hold: d.HoldTime, advertises: t.Advertises,
-				established: s.established, routes: routes}
+				established: s.established, after: s.ended[r.Address], routes: routes}
 			s.sessions[r.Address] = v
 			v.open()
 			continue
@@ -81,13 +82,27 @@ func (s *speaker) close() {
 }
 
 func (s *speaker) stop() {
-	var closing sync.WaitGroup
-	for _, v := range s.sessions {
-		closing.Go(v.close)
+	for addr, v := range s.sessions {
+		s.end(addr, v)
 	}
-	closing.Wait()
-	clear(s.sessions)
 	s.running = false
+}
+
+// end closes a session; the next one with the same router waits until it has ended.
+func (s *speaker) end(router netip.Addr, v *session) {
+	v.close()
+	s.ended[router] = v.ended
+	delete(s.sessions, router)
+}
+
+// wait waits until every session that was closed has ended.
+func (s *speaker) wait() {
+	s.mu.Lock()
+	ended := slices.Collect(maps.Values(s.ended))
+	s.mu.Unlock()
+	for _, e := range ended {
+		<-e
+	}
 }
 
 // look is the state of all sessions.
