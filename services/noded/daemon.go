@@ -179,6 +179,12 @@ func (n *node) take(c *confsource.Config) error {
 	if err := n.check(c.Cluster); err != nil {
 		return err
 	}
+	n.mu.Lock()
+	was, is := n.cluster.Member(n.file.Node), c.Member(n.file.Node)
+	n.mu.Unlock()
+	if was.Number != is.Number || was.North != is.North || was.South != is.South {
+		return fmt.Errorf("the number or addresses of node %s have changed; restart noded and dataplane on it to take them", is.ID)
+	}
 	for _, w := range c.Warnings {
 		n.log.Warn(w)
 	}

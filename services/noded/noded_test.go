@@ -272,6 +272,9 @@ func TestAChangedClusterFileIsTakenUpAndABadOneIsNot(t *testing.T) {
 	if !strings.Contains(s.ConfigError, "10.10.0.152 is not on weir-north") {
 		t.Error(s.ConfigError)
 	}
+	p.edit("cluster.yaml", "left: 10.10.0.152", "left: 10.10.0.102")
+	p.edit("cluster.yaml", "id: lb1, number: 1", "id: lb1, number: 9")
+	p.eventually("another number", func(s *api.NodeStatus) bool { return strings.Contains(s.ConfigError, "restart noded and dataplane") })
 }
 
 func TestMetricsHoldEveryCounterOfTheDataplane(t *testing.T) {
