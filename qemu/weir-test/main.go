@@ -52,7 +52,7 @@ func run(quick, noSkips, race bool) error {
 		return err
 	}
 	if !quick {
-		if err := total.goTest(true, []string{"-count=1", "-p", "1", "-timeout", "12m", labPackage}); err != nil {
+		if err := total.goTest(true, []string{"-count=1", "-p", "1", "-timeout", "20m", labPackage}); err != nil {
 			return err
 		}
 	}
