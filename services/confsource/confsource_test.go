@@ -204,6 +204,66 @@ func TestACorruptDatabaseCostsNothing(t *testing.T) {
 	}
 }
 
+func TestWhoWasTakenOutDoesNotComeBackByItself(t *testing.T) {
+	r := rig.New(t)
+	r.Start()
+	r.Apply(rig.Cluster(4, 1))
+	m := newMachine(t, r, "lb4")
+	m.InForce(m.mustStart(), nil)
+	r.Apply(rig.Cluster(3, 1))
+	rig.Until(t, "it hears of it", func() bool {
+		return m.Away() != nil && strings.Contains(m.Away().Error(), "is not in the cluster file")
+	})
+	waits := func(when string) {
+		t.Helper()
+		m.stop()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if err := m.start(ctx); err == nil {
+			t.Errorf("%s it goes on with %d nodes", when, len(m.Current().Nodes))
+		}
+	}
+	waits("told so")
+	r.Stop()
+	waits("without the service")
+	r.Start()
+	r.Apply(rig.Cluster(4, 1))
+	if c := m.mustStart(); len(c.Nodes) != 4 {
+		t.Errorf("approved again: %d nodes", len(c.Nodes))
+	}
+}
+
+// While a machine is away it may be taken out, too.
+func TestWhoWasTakenOutWhileAwayDoesNotComeBack(t *testing.T) {
+	r := rig.New(t)
+	r.Start()
+	r.Apply(rig.Cluster(4, 1))
+	m := newMachine(t, r, "lb4")
+	m.InForce(m.mustStart(), nil)
+	m.stop()
+	r.Apply(rig.Cluster(3, 1))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if err := m.start(ctx); err == nil {
+		t.Errorf("it goes on with %d nodes", len(m.Current().Nodes))
+	}
+}
+
+func TestAStoreWithoutAClusterFileTakesNobodyOut(t *testing.T) {
+	r := rig.New(t)
+	r.Start()
+	good := r.Apply(rig.Cluster(3, 1))
+	m := newMachine(t, r, "lb1")
+	m.InForce(m.mustStart(), nil)
+	m.stop()
+	r.Stop()
+	r.Dir = t.TempDir()
+	r.Start()
+	if c := m.mustStart(); c.Revision != good {
+		t.Errorf("revision %d", c.Revision)
+	}
+}
+
 // copyTree copies the data of a stopped store: a backup.
 func copyTree(t *testing.T, from string) string {
 	t.Helper()

@@ -55,6 +55,15 @@ func (l lastGood) save(c *Config) error {
 	return errors.Join(l.db.Put(lastGoodKey, c.saved), state.ReplaceFile(filepath.Join(l.dir, lastGoodFile), c.saved))
 }
 
+// forget removes it.
+func (l lastGood) forget() error {
+	err := os.Remove(filepath.Join(l.dir, lastGoodFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(l.db.Delete(lastGoodKey), err)
+}
+
 // load is the last good configuration, nil if there is none.
 func (l lastGood) load(log *slog.Logger, v *service) *Config {
 	read := func(b []byte) (*Config, error) {

@@ -20,7 +20,7 @@ import (
 
 const (
 	lastGoodAfter = time.Second      // without an answer at the start
-	reportEvery   = 10 * time.Second // also when nothing changes, so that the service knows who is there
+	reportEvery   = 30 * time.Second // also when nothing changes, so that the service knows who is there
 	reportTimeout = 3 * time.Second
 	retryShortest = 100 * time.Millisecond
 	retryLongest  = 3 * time.Second
@@ -38,6 +38,7 @@ type service struct {
 
 	mu       sync.Mutex
 	away     error
+	removed  bool    // from the cluster file, since we had a configuration
 	reported *Config // in force, as its user says; nil: none yet
 	keeping  lastGood
 }
@@ -85,7 +86,7 @@ func (v *service) first(ctx context.Context, last *Config) error {
 			return nil
 		case <-timer.C:
 			why := errors.Join(v.awayError(), v.Failure())
-			if last != nil {
+			if last != nil && !v.isRemoved() {
 				v.log.Warn("the configuration is the last good one, not from the service", "revision", last.Revision, "reason", why)
 				return nil
 			}
@@ -126,6 +127,7 @@ func (v *service) watch(ctx context.Context) {
 // handle judges what the service tells.
 func (v *service) handle(snapshot *api.Snapshot) {
 	if snapshot.Pending {
+		v.pending(snapshot)
 		v.setAway(fmt.Errorf("%s %s is not in the cluster file of the configuration service; weirctl apply approves it", v.options.Role, v.options.ID))
 		return
 	}
@@ -144,7 +146,33 @@ func (v *service) handle(snapshot *api.Snapshot) {
 		return
 	}
 	v.told = true
+	v.mu.Lock()
+	v.removed = false
+	v.mu.Unlock()
 	v.take(c)
+}
+
+func (v *service) isRemoved() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.removed
+}
+
+// pending hears that we are not approved. Somebody who was, and was taken out of
+// the cluster file, may not come back with the last good configuration: he would
+// be a cluster of his own. A store that lost its data knows nobody, and takes
+// nobody out.
+func (v *service) pending(snapshot *api.Snapshot) {
+	now := v.Current()
+	if now == nil || snapshot.Store != now.store || snapshot.Revision <= now.Revision {
+		return
+	}
+	v.mu.Lock()
+	v.removed = true
+	v.mu.Unlock()
+	if err := v.keeping.forget(); err != nil {
+		v.log.Error("forget the last good configuration", "error", err)
+	}
 }
 
 // judge refuses what a store that lost its data would tell.

@@ -113,6 +113,16 @@ func errText(err error) string {
 	return err.Error() + "\n"
 }
 
+// An authority's key in wrong hands could sign for another cluster's name.
+func TestAnotherClustersNameIsRefusedWhoeverSignedIt(t *testing.T) {
+	dir := authorityOf(t, "lab")
+	configd, node := issue(t, dir, Configd, "main"), issue(t, dir, Node, "lb1")
+	configd.Name.Cluster = "other"
+	if serr, cerr := talk(t, configd.Server(Node), node.Client(Configd)); serr == nil || !strings.Contains(serr.Error(), "this is cluster other") {
+		t.Errorf("server %v, client %v", serr, cerr)
+	}
+}
+
 func TestACertificateIsForItsAddresses(t *testing.T) {
 	dir := authorityOf(t, "lab")
 	f, err := Issue(dir, Configd, "main", []string{"10.30.0.2", "config.example"})

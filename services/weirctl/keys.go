@@ -16,8 +16,9 @@ import (
 // rotatePoll is how often is looked who has a step in force.
 const rotatePoll = 200 * time.Millisecond
 
-// away is when a machine that has not reported is called away; it reports every 15 s at the latest.
-const awayAfter = 30 // seconds
+// awayAfter is when a machine that has not reported is called away, in seconds;
+// it reports every 45 s at the latest.
+const awayAfter = 60
 
 func newKeys(w *where) *cobra.Command {
 	return group("keys", "Rotate the keys of control traffic", newRotate(w), newKeysStatus(w))

@@ -181,6 +181,9 @@ func (k *known) snapshot(who identity.Name) *api.Snapshot {
 	out := &api.Snapshot{Store: k.Keys.Store, Revision: k.Revision()}
 	if !k.approved(registrant(who)) {
 		out.Pending = true
+		if k.cluster == nil {
+			out.Revision = 0 // nobody has taken anybody out
+		}
 		return out
 	}
 	out.Cluster, out.RemovalAllowed, out.Keys = k.Cluster.Text, k.Cluster.RemovalAllowed, api.NewClusterKeys(&k.Keys.KeySet)
