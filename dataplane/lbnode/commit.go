@@ -192,15 +192,19 @@ func (w *Worker) onSuperseded(m *wire.Tracker) {
 	w.tellSuperseded(m)
 }
 
-// onGone forgets a mapping that its server does not know.
+// onGone forgets a mapping that its server does not know, or whose tuple
+// carries another connection by now.
 func (w *Worker) onGone(m *wire.Tracker) {
-	i, ok := w.tracked.Lookup(&m.Key, w.hash(&m.Key))
-	if !ok {
-		return
-	}
-	if e := w.tracked.Entry(i); sameIncarnation(e, m) && e.Server == m.Server {
-		w.tracked.Delete(i)
-		w.count.add(MappingsPurged, 1)
+	hash := w.hash(&m.Key)
+	for _, t := range [2]*flow.Table{w.tracked, w.mapped} {
+		i, ok := t.Lookup(&m.Key, hash)
+		if !ok {
+			continue
+		}
+		if e := t.Entry(i); sameIncarnation(e, m) && e.Server == m.Server {
+			t.Delete(i)
+			w.count.add(MappingsPurged, 1)
+		}
 	}
 }
 

@@ -52,6 +52,7 @@ func (w *Worker) onPublication(p *wire.Publication) {
 func (w *Worker) publishTracked(p *wire.Publication, hash uint64) {
 	i, known := w.tracked.Lookup(&p.Key, hash)
 	if known && !w.admits(w.tracked.Entry(i), p) {
+		w.tellReplaced(p)
 		return
 	}
 	if j, h := w.findHalfOpen(&p.Key, hash); h != nil && h.clientISN == p.ClientISN && h.serverISN == p.ServerISN {
@@ -87,6 +88,9 @@ func (w *Worker) publishMapped(p *wire.Publication, hash uint64) bool {
 		return false
 	}
 	if !known {
+		if p.Closing {
+			return false // its tuple may be in use again: the trackers know
+		}
 		i = w.insert(w.mapped, &p.Key, hash)
 	}
 	e := w.mapped.Entry(i)
@@ -99,6 +103,17 @@ func (w *Worker) publishMapped(p *wire.Publication, hash uint64) bool {
 	}
 	e.Renewed = w.tick32()
 	return true
+}
+
+// tellReplaced lets the ingress of a connection that is closing know that its
+// tuple carries another one by now, whose packets may come its way.
+func (w *Worker) tellReplaced(p *wire.Publication) {
+	if first, _ := w.view.ring.Trackers(&p.Key); !p.Closing || p.Ingress == NoNode || first != w.cfg.Self {
+		return
+	}
+	m := wire.Tracker{Key: p.Key, ClientISN: p.ClientISN, ServerISN: p.ServerISN, Server: p.Server, Ingress: p.Ingress}
+	m.Type = wire.MsgGone
+	w.toNode(p.Ingress, &m)
 }
 
 // admits reports whether a publication may renew or replace an entry of its

@@ -28,7 +28,7 @@ const (
 	MsgRefused    = 15 // P→I  TTL exhausted: reset the client
 	MsgSuperseded = 16 // P→S, S→M  offer n lost to another; end silently
 	MsgNotHere    = 17 // M→I  the packet's flow is not on this server
-	MsgGone       = 18 // I→P, I→S  server says not here: forget this mapping
+	MsgGone       = 18 // I→P, I→S  server says not here: forget this mapping; P→I  its tuple is in use again
 	MsgSync       = 19 // T→T  a committed mapping, after a change of the ring (S-72)
 	MsgSyncAck    = 20 // T→T  … taken
 	msgLast       = 20
