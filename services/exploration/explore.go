@@ -170,10 +170,21 @@ func (e *explorer) run(choices, widths *[]int, story *strings.Builder) (string, 
 	}
 }
 
-// final looks at a run that came to its end.
+// final looks at a run that came to its end: the client has everything, and the
+// flow's trackers in the present ring both hold its mapping (S-72).
 func (w *world) final() string {
 	if string(w.client.got) != string(w.client.expected(rounds)) {
 		return fmt.Sprintf("the client got %q", w.client.got)
+	}
+	k := key
+	for _, n := range w.nodes {
+		if n.dead {
+			continue
+		}
+		t := n.worker.Trace(&k)
+		if number := uint16(n.number); (t.Primary == number || t.Secondary == number) && !t.Tracked {
+			return fmt.Sprintf("node %d tracks the flow and does not hold its mapping", n.number)
+		}
 	}
 	return ""
 }

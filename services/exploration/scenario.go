@@ -59,6 +59,9 @@ func northMAC(i int) lbnode.MAC      { return lbnode.MAC{2, 0, 0, 0, 0, byte(i)}
 func southMAC(i int) lbnode.MAC      { return lbnode.MAC{2, 0, 0, 0, 1, byte(i)} }
 func serverMAC(i int) lbnode.MAC     { return lbnode.MAC{2, 0, 0, 0, 2, byte(i)} }
 
+// placeSeed is a node's place on the ring.
+func placeSeed(i int) uint64 { return uint64(i+1) * 0x9e3779b97f4a7c15 }
+
 var routerMAC = lbnode.MAC{2, 0, 0, 0, 3, 0}
 
 // members says which nodes do what: bit i is node i.
@@ -77,7 +80,7 @@ func nodeConfig(i int, m members) (*lbnode.Config, error) {
 	for n := range Nodes {
 		alive := m.has(m.alive, n)
 		c.Nodes = append(c.Nodes, lbnode.Node{Number: uint16(n), ID: fmt.Sprint("lb", n), Boot: uint64(n) + 77, South: nodeAddress(n), MAC: southMAC(n),
-			Tracker: alive && m.has(m.trackers, n), Ingress: alive, Egress: alive, Seed: uint64(n+1) * 0x9e3779b97f4a7c15})
+			Tracker: alive && m.has(m.trackers, n), Ingress: alive, Egress: alive, Seed: placeSeed(n)})
 	}
 	e := lbnode.Endpoint{Name: "web", Addresses: []netip.Addr{vip.Addr()}, Proto: packet.ProtoTCP, PortFirst: vip.Port(), PortLast: vip.Port(), TTL: 4}
 	for n := range Servers {
@@ -97,7 +100,9 @@ func moduleConfig(i int, m members) *agent.Config {
 	c := &agent.Config{Server: uint16(i), Boot: uint64(i) + 177, Keys: secrets.Control, Seed: secrets.Ranking, Ring: secrets.Ring, WScale: wscale,
 		Endpoints: []agent.Endpoint{{Address: vip.Addr(), Proto: packet.ProtoTCP, PortFirst: vip.Port(), PortLast: vip.Port()}}}
 	for n := range Nodes {
-		c.Nodes = append(c.Nodes, agent.Node{Number: uint16(n), Boot: uint64(n) + 77, Address: nodeAddress(n), Egress: m.has(m.alive, n)})
+		alive := m.has(m.alive, n)
+		c.Nodes = append(c.Nodes, agent.Node{Number: uint16(n), Address: nodeAddress(n), Boot: uint64(n) + 77, Seed: placeSeed(n),
+			Egress: alive, Tracker: alive && m.has(m.trackers, n)})
 	}
 	return c
 }

@@ -47,6 +47,8 @@ type Cluster struct {
 	membership bool // nodes find out about each other
 	config     *config.Cluster
 	roles      *roleBook
+	published  int // datagrams of modules
+	passedOn   int // datagrams of nodes that carry them on
 	stranger   *Port
 	macs       map[netip.Addr]MAC // of the machines on the fabric
 	bgp        *sessions
@@ -156,7 +158,7 @@ func (c *Cluster) install(o Options) {
 			case c.North:
 				p.Out = append(p.Out, watchNorth(c.Sim, o.Corrupts))
 			case c.Fabric:
-				p.Out = append(p.Out, watchFabric(c.Sim, o.Corrupts))
+				p.Out = append(p.Out, c.watchFabric())
 			}
 			if o.Script && bus != c.Access {
 				p.Out = append(p.Out, c.Script.Stage)

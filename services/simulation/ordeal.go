@@ -133,8 +133,18 @@ func (o *Ordeal) Run(c *Cluster) error {
 	idle := []time.Duration{0, 0, 2 * time.Second, 8 * time.Second, 25 * time.Second}
 	for i := range o.Flows {
 		t := tuple(i)
-		c.Load.Start(c.Client, beginning+time.Duration(r.Int64N(int64(o.End-beginning))), Plan{Client: t.Client, VIP: t.VIP,
-			Up: 2 + r.IntN(20_000), Down: 1 + r.IntN(60_000), ServerFirst: i%3 == 0, ServerEnds: i%2 == 0, Idle: idle[r.IntN(len(idle))]})
+		plan := Plan{Client: t.Client, VIP: t.VIP,
+			Up: 2 + r.IntN(20_000), Down: 1 + r.IntN(60_000), ServerFirst: i%3 == 0, ServerEnds: i%2 == 0, Idle: idle[r.IntN(len(idle))]}
+		first := plan
+		if i%8 == 0 { // the port is used again
+			first.ServerEnds, first.Idle = true, 0
+			first.Then = func(f *Flow) {
+				if f.Done && c.Sim.Elapsed() < o.End {
+					c.Load.StartAfter(c.Client, f, plan)
+				}
+			}
+		}
+		c.Load.Start(c.Client, beginning+time.Duration(r.Int64N(int64(o.End-beginning))), first)
 	}
 	c.Sim.After(o.End-c.Sim.Elapsed(), c.abandon)
 	err := c.Run(flowLimit)

@@ -15,7 +15,8 @@ import (
 // watchFabric lets only UDP to Weir's own ports on the fabric (S-3), with
 // headers in order. What clients or servers sent may be corrupt, if it is said
 // to be; what the cluster itself writes never is.
-func watchFabric(sim *Sim, corrupts bool) Stage {
+func (c *Cluster) watchFabric() Stage {
+	sim, corrupts := c.Sim, c.corrupts
 	return RecordStage(func(frame []byte) {
 		d, ok := parseFrame(frame)
 		if !ok || d.Proto != protoUDP || len(d.Payload) < udpSize {
@@ -34,7 +35,18 @@ func watchFabric(sim *Sim, corrupts bool) Stage {
 			sim.Violate("%d bytes on the fabric, whose MTU is %d", len(frame)-ethernetSize, fabricMTU)
 			return
 		}
-		if d.Dst.Port() != wire.PortData {
+		switch d.Dst.Port() {
+		case wire.PortPublish:
+			c.published++
+			return
+		case wire.PortPublished:
+			// Every node gets its share of what a module says, and keeps it (S-41).
+			if c.passedOn++; c.passedOn > len(c.Nodes)*c.published {
+				sim.Violate("%d publications of modules became %d between nodes", c.published, c.passedOn)
+			}
+			return
+		case wire.PortData:
+		default:
 			return
 		}
 		if inner, ok := parseIP(d.Payload[udpSize:]); !ok || !publicTCP(inner) {
