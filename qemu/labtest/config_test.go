@@ -6,11 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-
-	"weir/qemu/topology"
 )
 
 // changed writes the cluster file of the service, with one thing replaced.
@@ -51,48 +48,24 @@ func everybodyCurrent() error {
 	return nil
 }
 
-func TestChangesAndRotationsUnderLoadLoseNothing(t *testing.T) {
+func TestChangesUnderLoadLoseNothing(t *testing.T) {
 	h := hold(t, 3*time.Second)
-	run := func(args ...string) func() error {
+	apply := func(old, new string) func() error {
 		return func() error {
-			if _, err := weirctl(args...); err != nil {
+			if err := theLab.Weirctl("apply", "-f", changed(t, old, new)); err != nil {
 				return err
 			}
 			eventually(t, 10*time.Second, everybodyCurrent)
 			return nil
 		}
 	}
-	for range 3 {
-		h.step("keys rotate", run("keys", "rotate"), h.Whole())
-	}
-	const endpoints = "endpoints:"
-	h.step("other settings", run("apply", "-f", changed(t, endpoints, "handshake: {hold_packets: 48}\n"+endpoints)), h.Whole())
-	h.step("another endpoint", run("apply", "-f", changed(t, endpoints, endpoints+"\n  - {name: extra, addresses: [203.0.113.99], ports: 80}")), h.Whole())
-	h.step("and without it", run("apply", "-f", changed(t, endpoints+"\n  - {name: extra, addresses: [203.0.113.99], ports: 80}", endpoints)), h.Whole())
-	h.step("as it was", run("apply", "-f", changed(t, "handshake: {hold_packets: 48}\n"+endpoints, endpoints)), h.Whole())
-}
-
-// A node and a module that start while the service is away serve from their
-// last good configuration.
-func TestWithoutTheConfigurationServiceNothingChanges(t *testing.T) {
-	h := hold(t, 3*time.Second)
-	node := theLab.Top.Nodes[0]
-	h.step("kill -9 configd", func() error { return theLab.Stop(topology.ControllerID, "configd", syscall.SIGKILL) }, h.Whole())
-	t.Cleanup(func() {
-		if theLab.Pid(topology.ControllerID, "configd") == 0 {
-			if err := theLab.Start(topology.ControllerID, "configd"); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	h.step(fmt.Sprintf("kill -9 %s", node.ID), killed(node), h.Withdrawn(node))
-	h.step(fmt.Sprintf("%s returns", node.ID), restarted(node), h.Whole())
-	h.step("restart of a module", func() error {
-		if err := theLab.Stop("srv1", "lbmodule", syscall.SIGTERM); err != nil {
-			return err
-		}
-		return theLab.Start("srv1", "lbmodule")
-	}, h.Whole())
-	h.step("configd returns", func() error { return theLab.Start(topology.ControllerID, "configd") }, h.Whole())
-	eventually(t, 20*time.Second, everybodyCurrent)
+	const (
+		endpoints = "endpoints:"
+		settings  = "handshake: {hold_packets: 48}\n" + endpoints
+		extra     = endpoints + "\n  - {name: extra, addresses: [203.0.113.99], ports: 80}"
+	)
+	h.step("other settings", apply(endpoints, settings), h.Whole())
+	h.step("another endpoint", apply(endpoints, extra), h.Whole())
+	h.step("and without it", apply(extra, endpoints), h.Whole())
+	h.step("as it was", apply(settings, endpoints), h.Whole())
 }
