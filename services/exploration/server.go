@@ -14,7 +14,7 @@ import (
 type server struct {
 	w      *world
 	number int
-	agent  *agent.Core
+	agent  *agent.Core // nil until it is needed: making it costs more than most runs
 	cfg    *agent.Config
 	slots  []netip.Addr
 	flow   *agent.Flow // of the one flow, if it is in the map
@@ -24,20 +24,17 @@ type server struct {
 }
 
 func newServer(w *world, number int) *server {
-	s := &server{w: w, number: number, kernel: socket{isn: uint32(number+1) * 1_000_000}}
+	s := &server{w: w, number: number, kernel: socket{isn: uint32(number+1) * 1_000_000, due: never}, due: never}
 	s.kernel.s = s
 	return s
 }
 
 func (s *server) configure(c *agent.Config, slots []netip.Addr) {
 	s.cfg, s.slots = c, slots
-	if s.agent == nil {
-		s.agent = agent.New(c, s, s, s, s)
-		s.agent.Recover(s.w.now)
-	} else {
+	if s.agent != nil {
 		s.agent.SetConfig(c)
+		s.tick()
 	}
-	s.tick()
 }
 
 // tick lets the agent look at what its kernel sent, then run its timers.
@@ -54,6 +51,10 @@ func (s *server) tick() {
 
 // receive takes a frame from the fabric.
 func (s *server) receive(frame []byte) {
+	if s.agent == nil {
+		s.agent = agent.New(s.cfg, s, s, s, s)
+		s.agent.Recover(s.w.now)
+	}
 	defer s.tick()
 	var in packet.Info
 	if packet.Parse(frame, &in) != packet.OK || in.Proto != packet.ProtoUDP {

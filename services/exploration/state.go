@@ -3,6 +3,7 @@ package exploration
 import (
 	"hash/maphash"
 	"reflect"
+	"sync"
 
 	"weir/dataplane/flow"
 	"weir/dataplane/packet"
@@ -130,30 +131,46 @@ func (h *digest) structure(v reflect.Value) {
 	case "Worker":
 		h.worker(v)
 	default:
-		for i := range v.NumField() {
-			if !unseen[t.Field(i).Name] {
-				h.add(v.Field(i))
-			}
+		for _, i := range fieldsOf(t) {
+			h.add(v.Field(i))
 		}
 	}
 }
 
+// seenFields are, by type, the fields that count.
+var seenFields sync.Map
+
+func fieldsOf(t reflect.Type) []int {
+	if list, ok := seenFields.Load(t); ok {
+		return list.([]int)
+	}
+	var list []int
+	for i := range t.NumField() {
+		if !unseen[t.Field(i).Name] {
+			list = append(list, i)
+		}
+	}
+	seenFields.Store(t, list)
+	return list
+}
+
 // worker adds a worker: of the arrays beside its tables only what is in use.
 func (h *digest) worker(v reflect.Value) {
-	for i := range v.NumField() {
-		name := v.Type().Field(i).Name
-		table := map[string]string{"halfState": "half", "pendingState": "pending"}[name]
-		switch {
-		case unseen[name]:
-		case table != "":
-			t := (*flow.Table)(v.FieldByName(table).UnsafePointer())
-			for j := range t.Slots() {
-				if t.Used(uint32(j)) {
-					h.add(v.Field(i).Index(j))
-				}
+	for _, i := range fieldsOf(v.Type()) {
+		f := v.Field(i)
+		table := ""
+		if f.Kind() == reflect.Slice {
+			table = map[string]string{"halfState": "half", "pendingState": "pending"}[v.Type().Field(i).Name]
+		}
+		if table == "" {
+			h.add(f)
+			continue
+		}
+		t := (*flow.Table)(v.FieldByName(table).UnsafePointer())
+		for j := range t.Slots() {
+			if t.Used(uint32(j)) {
+				h.add(f.Index(j))
 			}
-		default:
-			h.add(v.Field(i))
 		}
 	}
 }
@@ -192,24 +209,49 @@ func (h *digest) datagram(d *datagram) {
 	h.Write(d.frame[body+wire.HeaderSize:])
 }
 
+// partDigest is the digest of a part, good until it is touched or time passes.
+type partDigest struct {
+	sum uint64
+	now int64 // 0: not known
+}
+
+// touch says that a part may have changed.
+func (w *world) touch(p part) { w.digests[p].now = 0 }
+
+func (w *world) partSum(p part) uint64 {
+	d := &w.digests[p]
+	if d.now == w.now {
+		return d.sum
+	}
+	h := digest{now: w.now}
+	h.SetSeed(pastSeed)
+	switch {
+	case p.isNode():
+		if n := w.nodes[p]; !n.dead {
+			h.add(reflect.ValueOf(n.worker))
+			h.number(n.due)
+		}
+	case p.isServer():
+		h.add(reflect.ValueOf(w.servers[p-firstServer]).Elem())
+	default:
+		h.add(reflect.ValueOf(&w.client).Elem())
+	}
+	*d = partDigest{h.Sum64(), w.now}
+	return d.sum
+}
+
 // hash identifies the state of the world.
 func (w *world) hash() uint64 {
 	h := digest{now: w.now}
 	h.SetSeed(pastSeed)
-	for _, n := range w.nodes {
-		if !n.dead {
-			h.add(reflect.ValueOf(n.worker))
-			h.number(n.due)
-		}
+	for p := range theDetector {
+		h.int(int64(w.partSum(p)))
 	}
-	for _, s := range w.servers {
-		h.add(reflect.ValueOf(s).Elem())
-	}
-	h.add(reflect.ValueOf(&w.client).Elem())
 	for _, d := range w.flight {
 		h.datagram(d)
 	}
-	h.add(reflect.ValueOf(w.members))
+	h.int(int64(w.members.alive)<<16 | int64(w.members.trackers)<<8)
+	h.add(reflect.ValueOf(w.members.settled))
 	h.number(w.noticed)
 	h.number(w.settles)
 	for _, v := range []int{w.crashes, w.changes, w.asked, int(w.routed)} {

@@ -25,6 +25,7 @@ type world struct {
 	order   [Nodes]int
 	asked   int // the server that rejects; -1: none yet
 
+	digests          [parts]partDigest
 	crashes, changes int  // that are still allowed
 	shaken           bool // one of them happened
 	violation        string
@@ -65,7 +66,6 @@ func newWorld(s Scenario, b Bounds, c *configs, p *pool) (*world, error) {
 	}
 	for i := range w.servers {
 		w.servers[i] = newServer(w, i)
-		w.servers[i].kernel.due = never
 		w.servers[i].configure(c.module(i, w.members))
 	}
 	w.client = clientHost{w: w}
@@ -132,6 +132,7 @@ func (w *world) toCluster(frame []byte) {
 
 // deliver hands a datagram to its receiver.
 func (w *world) deliver(d *datagram) {
+	w.touch(d.to)
 	switch {
 	case d.frame == nil:
 		w.learn(d.to)
@@ -176,6 +177,7 @@ func (w *world) announce() {
 func (w *world) crash(i int) {
 	w.crashes--
 	w.shaken = true
+	w.touch(part(i))
 	w.nodes[i].dead, w.nodes[i].due = true, never
 	w.noticed = w.now + detection
 }
@@ -257,6 +259,7 @@ func (w *world) tick() {
 
 // fire runs a part's timer.
 func (w *world) fire(p part) {
+	w.touch(p)
 	switch {
 	case p.isNode():
 		w.nodes[p].tick()
