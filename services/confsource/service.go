@@ -212,13 +212,12 @@ func (v *service) awayError() error {
 	return v.away
 }
 
-// inForce remembers what is in force, on disk too, and has it reported.
+// inForce remembers what is in force, on disk first, and has it reported: once
+// the service knows of it, a rotation may go on that a restart with an older
+// configuration would not understand.
 func (v *service) inForce(c *Config, err error) {
 	v.mu.Lock()
 	known := v.reported
-	if err == nil {
-		v.reported = c
-	}
 	v.mu.Unlock()
 	if err == nil {
 		if known == c {
@@ -227,6 +226,9 @@ func (v *service) inForce(c *Config, err error) {
 		if err := v.keeping.save(c); err != nil {
 			v.log.Error("keep the last good configuration", "error", err)
 		}
+		v.mu.Lock()
+		v.reported = c
+		v.mu.Unlock()
 	}
 	v.report1()
 }
