@@ -68,6 +68,10 @@ func named(t *testing.T, id string, n int) []net.Conn {
 		if _, err := io.ReadFull(conn, name); err != nil {
 			t.Fatal(err)
 		}
+		// Whoever is to be reset when it speaks must not speak by itself.
+		if err := conn.(*net.TCPConn).SetKeepAlive(false); err != nil {
+			t.Fatal(err)
+		}
 		if string(name) == fmt.Sprintf("%-8s", id) {
 			found = append(found, conn)
 		} else {

@@ -1,6 +1,7 @@
 package soak
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,7 +14,11 @@ import (
 
 // Listen starts the soak's server in a namespace, for both address families.
 func (s *Soak) Listen(namespace string, port uint16) error {
-	l, err := netns.Listen(namespace, "tcp", fmt.Sprintf(":%d", port))
+	var l net.Listener
+	err := netns.Do(namespace, func() (err error) {
+		l, err = (&net.ListenConfig{KeepAlive: silent}).Listen(context.Background(), "tcp", fmt.Sprintf(":%d", port))
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("serve in %s: %w", namespace, err)
 	}

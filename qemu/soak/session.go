@@ -37,6 +37,9 @@ const (
 	helloSize = 16
 )
 
+// silent is a keepalive interval of never: an idle connection sends nothing.
+const silent = -1
+
 func hello(id uint64) []byte { return binary.BigEndian.AppendUint64([]byte(magic), id) }
 
 // open establishes the i-th connection of the plan.
@@ -44,7 +47,7 @@ func (s *Soak) open(ctx context.Context, i int) error {
 	c := &session{number: i, kind: kinds[i%len(kinds)], target: s.plan.Targets[i/len(kinds)%len(s.plan.Targets)], served: make(chan struct{})}
 	ctx, cancel := context.WithTimeout(ctx, s.plan.Patience)
 	defer cancel()
-	conn, err := netns.Dialer(s.plan.Client, net.Dialer{})(ctx, "tcp", c.target.String())
+	conn, err := netns.Dialer(s.plan.Client, net.Dialer{KeepAlive: silent})(ctx, "tcp", c.target.String())
 	if err != nil {
 		return fmt.Errorf("connection %d: %w", i, err)
 	}
