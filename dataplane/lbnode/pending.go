@@ -11,6 +11,7 @@ type pending struct {
 	query    wire.Tracker // repeated until answered
 	packets  heldList
 	deadline int64 // ns
+	heard    int64 // ns: when the client last sent what the query says
 	tries    uint8
 	vouched  bool  // a cookie stands behind one of its packets
 	denied   uint8 // which trackers do not know it: 1 primary, 2 secondary
@@ -21,6 +22,7 @@ const (
 	longestQuery = 500e6 // ns
 	queryLife    = 32e9  // ns; longer than the offers of one connection may take
 	unvouchedFor = 1e9   // ns, when no cookie vouches for it
+	heldLong     = 1e9   // ns; what the client does not repeat in that time may be of the past
 )
 
 // unknown holds a packet of a flow without a mapping and asks the trackers.
@@ -47,6 +49,11 @@ func (w *Worker) unknown(b *packet.Buf, k *flow.Key, hash uint64, in *packet.Inf
 		w.pendingState[i] = pending{packets: emptyList}
 	}
 	p := &w.pendingState[i]
+	same := p.query.Seq == in.Seq && p.query.Ack == in.Ack
+	if known && vouched && p.vouched && !same {
+		w.count.add(DropStaleMessage, w.dropHeld(p)) // of the tuple's last life
+		p.vouched = false
+	}
 	if !w.hold(p, b, vouched) {
 		if !known {
 			w.removePending(i)
@@ -54,10 +61,13 @@ func (w *Worker) unknown(b *packet.Buf, k *flow.Key, hash uint64, in *packet.Inf
 		return
 	}
 	if known && (p.vouched || !vouched) {
+		if vouched {
+			p.heard = w.now
+		}
 		return // asked already, and this packet proves no more than the first
 	}
 	p.vouched, p.tries, p.denied = vouched, 0, 0
-	p.deadline = w.now + unvouchedFor
+	p.deadline, p.heard = w.now+unvouchedFor, w.now
 	if vouched {
 		p.deadline = w.now + queryLife
 	}
@@ -98,6 +108,9 @@ func (w *Worker) ask(i uint32, p *pending) {
 	}
 	m := p.query
 	m.Type, m.Primary, m.Secondary = wire.MsgQuery, first, second
+	if w.now-p.heard > heldLong {
+		m.Options |= wire.OptHeld
+	}
 	w.count.add(QueriesSent, 1)
 	w.toNode(to, &m)
 }

@@ -145,6 +145,12 @@ func (w *Worker) onQuery(m *wire.Tracker) {
 		}
 		return
 	}
+	if e != nil && m.Options&wire.OptHeld != 0 {
+		// An old packet, out of a node that was cut off. The tuple carries another
+		// connection by now; should it be the packet that is right, it comes again.
+		w.count.add(DropStaleMessage, 1)
+		return
+	}
 	if o, ok := w.cookieOf(m); ok {
 		w.onCookie(m, hash, o)
 		return

@@ -50,8 +50,9 @@ var MsgNames = [NumMsgs]string{
 const (
 	OptSACK       = 1 << 0
 	OptTimestamps = 1 << 1
-	OptForwarded  = 1 << 3 // of a query: came from another tracker, under another view of the ring (S-71)
 	OptMustAccept = 1 << 2 // last offer, and the endpoint's policy says the last server must accept (S-33)
+	OptForwarded  = 1 << 3 // of a query: came from another tracker, under another view of the ring (S-71)
+	OptHeld       = 1 << 4 // of a query: the packet was held for so long that its tuple may be in use again
 )
 
 // NoWScale in Tracker.WScale says that window scaling was not offered.
