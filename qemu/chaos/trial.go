@@ -38,7 +38,6 @@ type Trial struct {
 	soak   *soak.Soak
 	routes *lab.RouteWatch
 	table  *table
-	idle   time.Duration
 
 	stalls      []time.Duration // longest of every step
 	withdrawals []time.Duration // after sudden deaths
@@ -50,7 +49,7 @@ type Trial struct {
 // lasts until each of them has spoken, unless Dwell is changed.
 func Begin(ctx context.Context, l *lab.Lab, out io.Writer, idle time.Duration) (*Trial, error) {
 	vip := l.Top.VIPs[1]
-	t := &Trial{ctx: ctx, lab: l, table: newTable(out), idle: idle, Dwell: idle + idle/2}
+	t := &Trial{ctx: ctx, lab: l, table: newTable(out), Dwell: idle + idle/2}
 	t.soak = soak.New(soak.Plan{
 		Client:      topology.ClientName,
 		Targets:     []netip.AddrPort{netip.AddrPortFrom(vip.Address, vip.Port), netip.AddrPortFrom(vip.Address6, vip.Port)},
@@ -80,11 +79,6 @@ func Begin(ctx context.Context, l *lab.Lab, out io.Writer, idle time.Duration) (
 // Serve starts the trial's server on a machine that has joined.
 func (t *Trial) Serve(s topology.Server) error {
 	return t.soak.Listen(s.Namespace, t.lab.Top.VIPs[1].Port)
-}
-
-// EveryoneSpeaks waits until every idle connection has spoken once more.
-func (t *Trial) EveryoneSpeaks() error {
-	return t.settle(t.idle + t.idle/2)
 }
 
 // End closes all connections, prints the totals and compares with what is
