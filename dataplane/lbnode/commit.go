@@ -21,6 +21,12 @@ func (w *Worker) onAccept(m *wire.Tracker) {
 	}
 	i, h := w.findHalfOpen(&m.Key, hash)
 	if h == nil || !h.same(m) || h.stage != offering || h.offer != m.Offer || h.server != m.Server {
+		if by := offeredBy(m); by != w.cfg.Self && (h == nil || !h.same(m) || h.stage == synSeen) {
+			// Another node made the offer, and this one has not heard of it yet:
+			// it tracks the flow since just now. The module repeats its accept.
+			w.count.add(DropStaleMessage, 1)
+			return
+		}
 		w.tellSuperseded(m)
 		return
 	}
@@ -36,6 +42,14 @@ func (w *Worker) onAccept(m *wire.Tracker) {
 		e.Flags |= flagUncommitted
 	}
 	w.confirm(m, e)
+}
+
+// offeredBy is the node that made the offer which a message answers.
+func offeredBy(m *wire.Tracker) uint16 {
+	if m.Secondary == NoNode {
+		return m.Primary
+	}
+	return m.Secondary
 }
 
 // withheld reports whether no packet may reach the server of a mapping yet: a
