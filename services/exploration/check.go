@@ -3,6 +3,7 @@ package exploration
 import (
 	"bytes"
 
+	"weir/dataplane/wire"
 	"weir/services/lbmodule/agent"
 )
 
@@ -48,5 +49,18 @@ func (w *world) served(s *server, in []byte) {
 		if o != s && len(o.kernel.in) > 0 {
 			w.violate("both servers got the client's bytes")
 		}
+	}
+}
+
+// checkOffer looks at a message to a module: no server is asked that would not
+// be asked without faults (S-33).
+func (w *world) checkOffer(s *server, d []byte) {
+	const offer = 111 // where its number stands in a tracker message
+	last := uint8(0)
+	if w.scenario.RejectFirst {
+		last = 1
+	}
+	if d[1] == wire.MsgOffer && d[offer] > last {
+		w.violate("server %d gets offer %d", s.number, d[offer])
 	}
 }

@@ -66,6 +66,7 @@ func (s *server) receive(frame []byte) {
 	case wire.PortData:
 		s.fromClient(from, frame[in.Payload:in.End])
 	case wire.PortTracker:
+		s.w.checkOffer(s, frame[in.Payload:in.End])
 		s.agent.Datagram(s.w.now, netip.AddrPortFrom(from, in.SrcPort), append([]byte(nil), frame[in.Payload:in.End]...))
 	}
 }

@@ -72,6 +72,8 @@ func watchNorth(sim *Sim, corrupts bool) Stage {
 			sim.Violate("north of the nodes, but no TCP packet of a public address: %x", frame)
 		} else if !checksumRight(d) {
 			sim.Violate("wrong TCP checksum in a packet %s > %s north of the nodes", d.Src, d.Dst)
+		} else if most := promised(d); most > 0 && most+tunnelHeaders(d) > fabricMTU {
+			sim.Violate("a client may send segments of %d bytes, which do not fit the fabric", most)
 		}
 	})
 }
@@ -92,3 +94,25 @@ func checksumRight(d datagram) bool {
 }
 
 func unmapped(a netip.AddrPort) netip.Addr { return a.Addr().Unmap() }
+
+// promised is the MSS that a SYN/ACK gives, or 0.
+func promised(d datagram) (mss int) {
+	t := header.TCP(d.Payload)
+	if t.Flags().Contains(header.TCPFlagSyn | header.TCPFlagAck) {
+		eachOption(t, func(kind byte, value []byte) {
+			if kind == header.TCPOptionMSS && len(value) == 2 {
+				mss = int(value[0])<<8 | int(value[1])
+			}
+		})
+	}
+	return mss
+}
+
+// tunnelHeaders is how many bytes of headers an encapsulated segment has.
+func tunnelHeaders(d datagram) int {
+	inner := header.IPv4MinimumSize
+	if d.Src.Addr().Is6() {
+		inner = header.IPv6MinimumSize
+	}
+	return header.IPv4MinimumSize + udpSize + inner + header.TCPMinimumSize
+}
