@@ -205,4 +205,3 @@ func (p *place) eventually(what string, ok func(*api.NodeStatus) bool) *api.Node
 		time.Sleep(20 * time.Millisecond)
 	}
 }
-
