@@ -108,6 +108,8 @@ func killControlPlane(r *run) error {
 
 // restartAll loses the state of all nodes: the modules bring it back.
 func restartAll(r *run) error {
+	r.Slow = true
+	defer func() { r.Slow = false }()
 	return r.Step("kill -9 and start of all nodes", func() error {
 		var ids []string
 		for _, n := range r.lab.Top.Nodes {

@@ -123,10 +123,11 @@ func TestTwoNodesOfFiveMayDieAtOnce(t *testing.T) {
 			return err
 		}, h.Whole())
 	}
-	h.Slow = true // flows of two dead trackers wait for their module
 	nodes := theLab.Top.Nodes
 	for _, pair := range [][2]topology.Node{{nodes[0], nodes[2]}, {nodes[3], nodes[4]}} {
+		h.Slow = true // flows of two dead trackers wait for their module
 		h.step(fmt.Sprintf("kill -9 %s and %s", pair[0].ID, pair[1].ID), killed(pair[:]...), h.Gone(pair[0]), h.Gone(pair[1]), h.Whole(pair[0].ID, pair[1].ID))
+		h.Slow = false
 		h.step(fmt.Sprintf("%s and %s return", pair[0].ID, pair[1].ID), restarted(pair[:]...), h.Whole())
 	}
 	h.leave()
