@@ -58,7 +58,7 @@ check: build ## the quick tests (under 3 minutes)
 test: build ## every test: unit, fuzz seeds, simulation, namespace lab
 	$(BIN)/weir-test $(if $(NO_SKIPS),-no-skips)
 
-run: build ## the whole story: lab, real client traffic, a table, clean up
+run: build ## the whole story: lab, real client traffic, a node killed, tables, clean up
 	$(BIN)/weir-lab run
 
 chaos: build ## disturb a lab for DURATION in the order of SEED; what connections noticed

@@ -23,8 +23,8 @@ const (
 )
 
 // Run is the main job, start to finish: it starts the lab, sends real client
-// traffic, prints which nodes and servers carried how much, and removes the
-// lab. It fails if anything was lost.
+// traffic, prints which nodes and servers carried how much, kills a node in the
+// middle of transfers, and removes the lab. It fails if anything was lost.
 func (l *Lab) Run(ctx context.Context, out io.Writer) (err error) {
 	if err := l.Up(ctx); err != nil {
 		return err
@@ -40,6 +40,13 @@ func (l *Lab) Run(ctx context.Context, out io.Writer) (err error) {
 	if err := l.printWork(ctx, out); err != nil {
 		return err
 	}
+	if len(l.Top.Nodes) > 1 {
+		failed, err := l.killInTheMiddle(ctx, out)
+		if err != nil {
+			return err
+		}
+		lost = append(lost, failed...)
+	}
 	if len(lost) > 0 {
 		return fmt.Errorf("%d connections were lost; the first: %w", len(lost), lost[0])
 	}
@@ -47,12 +54,17 @@ func (l *Lab) Run(ctx context.Context, out io.Writer) (err error) {
 	return nil
 }
 
+// storyClient is the client of the story, and whom it calls.
+func (l *Lab) storyClient() (traffic.Client, []netip.AddrPort) {
+	web := l.Top.VIPs[0]
+	return traffic.Client{Namespace: topology.ClientName, Timeout: time.Minute},
+		[]netip.AddrPort{netip.AddrPortFrom(web.Address, web.Port), netip.AddrPortFrom(web.Address6, web.Port)}
+}
+
 // sendTraffic runs short requests, downloads and wrk one after the other, and
 // returns what went wrong with connections.
 func (l *Lab) sendTraffic(ctx context.Context, out io.Writer) (lost []error, err error) {
-	web := l.Top.VIPs[0]
-	targets := []netip.AddrPort{netip.AddrPortFrom(web.Address, web.Port), netip.AddrPortFrom(web.Address6, web.Port)}
-	client := traffic.Client{Namespace: topology.ClientName, Timeout: time.Minute}
+	client, targets := l.storyClient()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "TRAFFIC\tCONNECTIONS\tRESULT\tLOST")
 
