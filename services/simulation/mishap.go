@@ -27,11 +27,12 @@ const (
 	ServerDeath                   // a server falls silent for ever
 	ServerDrain                   // it takes no new connections for a time
 	ServerJoin                    // a server that was not there begins
+	Massacre                      // Node and all behind it die at once, and come back
 	kinds
 )
 
 var kindNames = [kinds]string{"crash", "stop", "cut north", "cut south", "cut both", "deaf", "mute", "lossy", "slow", "doubling", "drain", "join",
-	"server death", "server drain", "server join"}
+	"server death", "server drain", "server join", "massacre"}
 
 // Mishap is one event of a plan.
 type Mishap struct {
@@ -46,7 +47,7 @@ type Mishap struct {
 
 func (m Mishap) String() string {
 	who := fmt.Sprintf("node %d", m.Node+1)
-	if m.Kind >= ServerDeath {
+	if m.Kind >= ServerDeath && m.Kind <= ServerJoin {
 		who = fmt.Sprintf("server %d", m.Server+1)
 	}
 	s := fmt.Sprintf("%v: %s, %s", m.At, who, kindNames[m.Kind])
@@ -83,6 +84,12 @@ func (c *Cluster) begins(m Mishap) {
 	switch m.Kind {
 	case Crash:
 		n.kill()
+	case Massacre:
+		for _, n := range c.Nodes[m.Node:] {
+			if !n.down {
+				n.kill()
+			}
+		}
 	case Stop:
 		n.stop()
 	case CutNorth, CutSouth, CutBoth:
@@ -119,6 +126,10 @@ func (c *Cluster) ends(m Mishap) {
 	switch m.Kind {
 	case Crash:
 		c.live(n)
+	case Massacre:
+		for _, n := range c.Nodes[m.Node:] {
+			c.live(n)
+		}
 	case Stop:
 		n.resume()
 	case Slow:

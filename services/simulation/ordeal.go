@@ -17,6 +17,7 @@ type Ordeal struct {
 	Mishaps []Mishap
 	Flows   int
 	End     time.Duration // of the mishaps
+	quiet   time.Duration // if not 0: nothing new begins from here on
 	absent  map[int]bool  // nodes that are not there at first
 	missing map[int]bool  // servers that are not there at first
 }
@@ -25,7 +26,10 @@ type Ordeal struct {
 const (
 	beginning = 6 * time.Second  // until all nodes are announced
 	recovery  = 14 * time.Second // after a round of mishaps
-	flowLimit = 10 * time.Minute // until all connections have ended
+	// quietBefore is how long before a massacre nothing new begins: with both
+	// trackers of a connection dead, only what is established comes back.
+	quietBefore = 5 * time.Second
+	flowLimit   = 10 * time.Minute // until all connections have ended
 )
 
 // NewOrdeal draws an ordeal from a seed.
@@ -40,7 +44,18 @@ func NewOrdeal(seed uint64) *Ordeal {
 		}
 	}
 	o.draw(r)
+	if r := New(seed).Rand("the end"); r.IntN(4) == 0 {
+		o.massacre(r)
+	}
 	return o
+}
+
+// massacre ends the ordeal with the death of several nodes, or all, at once.
+// Publishing brings back the connections that were established (S-44).
+func (o *Ordeal) massacre(r *rand.Rand) {
+	o.Mishaps = append(o.Mishaps, Mishap{Kind: Massacre, At: o.End, Node: r.IntN(o.Options.Nodes - 1), For: time.Duration(r.Int64N(int64(4 * time.Second)))})
+	o.quiet = o.End - quietBefore
+	o.End += 2 * recovery
 }
 
 // draw makes the rounds of mishaps.
@@ -139,12 +154,16 @@ func (o *Ordeal) Run(c *Cluster) error {
 		if i%8 == 0 { // the port is used again
 			first.ServerEnds, first.Idle = true, 0
 			first.Then = func(f *Flow) {
-				if f.Done && c.Sim.Elapsed() < o.End {
+				if f.Done && c.Sim.Elapsed() < o.End && o.quiet == 0 {
 					c.Load.StartAfter(c.Client, f, plan)
 				}
 			}
 		}
-		c.Load.Start(c.Client, beginning+time.Duration(r.Int64N(int64(o.End-beginning))), first)
+		last := o.End
+		if o.quiet > 0 {
+			last = o.quiet
+		}
+		c.Load.Start(c.Client, beginning+time.Duration(r.Int64N(int64(last-beginning))), first)
 	}
 	c.Sim.After(o.End-c.Sim.Elapsed(), c.abandon)
 	err := c.Run(flowLimit)
