@@ -46,6 +46,9 @@ func (t *table) end(v *soak.Verdict, stalls, withdrawals []time.Duration) {
 	if len(withdrawals) > 0 {
 		fmt.Fprintf(t.out, "withdrawal: median of %d %s, maximum %s\n", len(withdrawals), millis(median(withdrawals)), millis(slices.Max(withdrawals)))
 	}
+	if v.Orphans > 0 {
+		fmt.Fprintf(t.out, "servers still have %d connections that no client has\n", v.Orphans)
+	}
 	for i, l := range v.Lost {
 		if i < shown {
 			fmt.Fprintf(t.out, "lost: %v\n", l)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"time"
 
 	"weir/qemu/netns"
 )
@@ -37,13 +36,22 @@ func (s *Soak) Listen(namespace string, port uint16) error {
 	return nil
 }
 
-// helloPatience is how long a server waits to learn whose connection it has.
-// The client may have died meanwhile; nobody else ends such a connection.
-const helloPatience = time.Minute
+// take notes that a server has a connection and does not know yet whose, or is
+// rid of it.
+func (s *Soak) take(conn net.Conn, has bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if has {
+		s.taken[conn] = true
+	} else {
+		delete(s.taken, conn)
+	}
+}
 
 func (s *Soak) serve(namespace string, conn net.Conn) {
+	s.take(conn, true)
+	defer s.take(conn, false)
 	var b [helloSize]byte
-	conn.SetReadDeadline(time.Now().Add(helloPatience))
 	if _, err := io.ReadFull(conn, b[:]); err != nil || string(b[:len(magic)]) != magic {
 		conn.Close()
 		return
@@ -53,7 +61,6 @@ func (s *Soak) serve(namespace string, conn net.Conn) {
 		serveFresh(conn)
 		return
 	}
-	conn.SetReadDeadline(time.Time{})
 	c := s.find(id)
 	if c == nil {
 		conn.Close()

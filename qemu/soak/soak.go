@@ -39,6 +39,8 @@ type Soak struct {
 	lost      []Loss
 	closing   bool
 	listeners []net.Listener
+	taken     map[net.Conn]bool // at servers, short or of unknown clients
+	orphans   int
 	started   time.Time
 
 	fresh freshTally
@@ -49,7 +51,7 @@ type Soak struct {
 // New prepares a soak. Listen gives it servers, Open connections.
 func New(plan Plan) *Soak {
 	ctx, cease := context.WithCancel(context.Background())
-	return &Soak{plan: plan, ctx: ctx, cease: cease, sessions: map[uint64]*session{}, started: time.Now()}
+	return &Soak{plan: plan, ctx: ctx, cease: cease, sessions: map[uint64]*session{}, taken: map[net.Conn]bool{}, started: time.Now()}
 }
 
 // openers is how many connections are opened at a time.
@@ -141,6 +143,13 @@ func (s *Soak) add(c *session) {
 	s.sessions[c.id] = c
 }
 
+// held is how many connections servers have that no session owns.
+func (s *Soak) held() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.taken)
+}
+
 // Close ends the soak: nobody speaks any more, all that is under way gets the
 // plan's patience to arrive, then everything is closed. It returns the verdict.
 func (s *Soak) Close() *Verdict {
@@ -155,10 +164,18 @@ func (s *Soak) Close() *Verdict {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
+	// The servers hear of the last ends a moment later.
+	for gone := time.Now().Add(time.Second); s.held() > 0 && time.Now().Before(gone); {
+		time.Sleep(10 * time.Millisecond)
+	}
 	s.mu.Lock()
 	s.closing = true
 	for _, l := range s.listeners {
 		l.Close()
+	}
+	s.orphans = len(s.taken)
+	for conn := range s.taken {
+		conn.Close()
 	}
 	s.mu.Unlock()
 	for _, c := range s.all() {

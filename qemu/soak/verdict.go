@@ -125,10 +125,12 @@ type Verdict struct {
 	Lost        []Loss
 	Fresh       int // new connections
 	FreshFailed []error
+	// Orphans is how many connections servers still have without their clients.
+	Orphans int
 }
 
 func (s *Soak) verdict() *Verdict {
-	v := &Verdict{Held: s.plan.Connections, Lost: s.lost, Fresh: s.fresh.total, FreshFailed: s.fresh.failed}
+	v := &Verdict{Held: s.plan.Connections, Lost: s.lost, Fresh: s.fresh.total, FreshFailed: s.fresh.failed, Orphans: s.orphans}
 	for _, c := range s.all() {
 		v.Bytes += c.up.received + c.down.received
 	}
