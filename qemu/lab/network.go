@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"net"
 	"net/netip"
 
 	"weir/qemu/netns"
@@ -131,7 +132,7 @@ func wireNode(n topology.Node, router topology.Link) error {
 		{"north0", "weir-north", n.ID + "-north", northLAN, []netip.Prefix{n.North, n.Left, n.Right, n.North6}},
 		{"south0", "weir-south", n.ID + "-south", southLAN, []netip.Prefix{n.South}},
 	}
-	for _, side := range sides {
+	for i, side := range sides {
 		if err := plug(n.Namespace, side.nic, side.port, side.lan); err != nil {
 			return err
 		}
@@ -141,8 +142,10 @@ func wireNode(n topology.Node, router topology.Link) error {
 		if err := netns.DropIngress(n.Namespace, side.nic); err != nil {
 			return err
 		}
-		mac, err := netns.MAC(n.Namespace, side.nic)
-		if err != nil {
+		// A machine that is taken away and put back is the same machine: the
+		// router still knows its hardware address.
+		mac := net.HardwareAddr{0x02, 'w', 'l', 'b', byte(i), byte(n.Number)}
+		if err := netns.SetMAC(n.Namespace, side.nic, mac); err != nil {
 			return err
 		}
 		if err := netns.Tap(n.Namespace, side.exception, mac, topology.MTU); err != nil {

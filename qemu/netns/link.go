@@ -129,6 +129,11 @@ func MAC(ns, name string) (mac net.HardwareAddr, err error) {
 	return mac, err
 }
 
+// SetMAC changes the Ethernet address of an interface.
+func SetMAC(ns, name string, mac net.HardwareAddr) error {
+	return change(ns, name, func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetHardwareAddr(l, mac) })
+}
+
 // Address gives an interface addresses, the first one preferred as source.
 func Address(ns, name string, addrs ...netip.Prefix) error {
 	return change(ns, name, func(h *netlink.Handle, l netlink.Link) error {
