@@ -141,7 +141,7 @@ func (w *Worker) onMapping(m *wire.Tracker) {
 	}
 	e := w.mapped.Entry(j)
 	if e.ClientISN != m.ClientISN || e.ServerISN != m.ServerISN {
-		e.Flags &^= flagReopening
+		e.Flags &^= flagReopening | flagClosing
 	}
 	e.ClientISN, e.ServerISN, e.Server, e.Renewed = m.ClientISN, m.ServerISN, m.Server, w.tick32()-uint32(m.Payload)
 	if waiting {

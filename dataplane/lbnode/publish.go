@@ -78,6 +78,15 @@ func (w *Worker) publishTracked(p *wire.Publication, hash uint64) {
 		e.Ingress = p.Ingress
 	}
 	e.Renewed = w.tick32()
+	markClosing(e, p)
+}
+
+// markClosing notes whether a connection is closing.
+func markClosing(e *flow.Entry, p *wire.Publication) {
+	e.Flags &^= flagClosing
+	if p.Closing {
+		e.Flags |= flagClosing
+	}
 }
 
 // publishMapped renews or restores an ingress's entry and reports whether the
@@ -102,6 +111,7 @@ func (w *Worker) publishMapped(p *wire.Publication, hash uint64) bool {
 		w.count.add(MappingsRestored, 1)
 	}
 	e.Renewed = w.tick32()
+	markClosing(e, p)
 	return true
 }
 
@@ -121,6 +131,9 @@ func (w *Worker) tellReplaced(p *wire.Publication) {
 // entry that was renewed just now; when its connection is closing, which may
 // mean that the tuple has been taken into use again, against every lease.
 func (w *Worker) admits(e *flow.Entry, p *wire.Publication) bool {
+	if e.Flags&flagClosing != 0 && !p.Closing {
+		return true // the tuple is in use again, and this node had not heard
+	}
 	age := w.tick32() - e.Renewed
 	if published(e, p) || age >= max(standsFor, w.cfg.Lease/2) && !p.Closing || age > w.cfg.Lease && w.cfg.Lease != 0 {
 		return true

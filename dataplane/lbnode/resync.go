@@ -18,6 +18,7 @@ const (
 	flagOwesPrimary   = flow.FlagCallerLow << (iota + 2) // the primary lacks this mapping
 	flagOwesSecondary                                    // the secondary lacks it
 	flagUncommitted                                      // the module waits for MsgCommit until the debts are paid
+	flagClosing                                          // so its server last published it: its tuple may be in use again
 )
 
 const flagsOwed = flagOwesPrimary | flagOwesSecondary
@@ -162,15 +163,24 @@ func (w *Worker) payDebts(e *flow.Entry) (sent int) {
 		}
 		m := wire.Tracker{Key: e.Key, ClientISN: e.ClientISN, ServerISN: e.ServerISN, Server: e.Server, Ingress: e.Ingress,
 			Offer: e.Offer, TTL: e.TTL, Seq: w.tick32() - e.Renewed, Primary: first, Secondary: second}
-		m.Type = wire.MsgSync
+		m.Type, m.Options = wire.MsgSync, closingOption(e)
 		w.toNode(to, &m)
 		sent++
 	}
 	return sent
 }
 
+// closingOption says in a message whether a mapping's connection is closing.
+func closingOption(e *flow.Entry) uint8 {
+	if e.Flags&flagClosing != 0 {
+		return wire.OptClosing
+	}
+	return 0
+}
+
 // onSync takes over a mapping. Where two trackers disagree, the one that knows
-// the younger answers with it, so that both come to hold the same (S-72).
+// the younger answers with it, so that both come to hold the same (S-72); but
+// what is closing, TIME_WAIT say, has lost its tuple to what is not.
 func (w *Worker) onSync(m *wire.Tracker) {
 	hash, from := w.hash(&m.Key), m.Sender
 	age := min(m.Seq, w.cfg.Lease+1)
@@ -180,10 +190,11 @@ func (w *Worker) onSync(m *wire.Tracker) {
 			return
 		}
 		mine := w.tick32() - e.Renewed
-		if mine < age || mine == age && (e.ServerISN > m.ServerISN || e.ServerISN == m.ServerISN && e.Server > m.Server) {
+		ours, theirs := e.Flags&flagClosing != 0, m.Options&wire.OptClosing != 0
+		if theirs && !ours || ours == theirs && (mine < age || mine == age && (e.ServerISN > m.ServerISN || e.ServerISN == m.ServerISN && e.Server > m.Server)) {
 			w.count.add(SyncDisagreed, 1)
 			m.ClientISN, m.ServerISN, m.Server, m.Ingress, m.Offer, m.TTL, m.Seq = e.ClientISN, e.ServerISN, e.Server, e.Ingress, e.Offer, e.TTL, mine
-			m.Type = wire.MsgSync
+			m.Type, m.Options = wire.MsgSync, closingOption(e)
 			w.toNode(from, m)
 			return
 		}
@@ -198,6 +209,9 @@ func (w *Worker) onSync(m *wire.Tracker) {
 	e := w.tracked.Entry(i)
 	e.ClientISN, e.ServerISN, e.Server, e.Ingress, e.Offer, e.TTL = m.ClientISN, m.ServerISN, m.Server, m.Ingress, m.Offer, m.TTL
 	e.Renewed, e.Flags, e.Stamp = w.tick32()-age, w.placeFlags(&m.Key), w.cfg.Epoch
+	if m.Options&wire.OptClosing != 0 {
+		e.Flags |= flagClosing
+	}
 	w.count.add(SyncTaken, 1)
 	w.ackSync(from, m)
 }

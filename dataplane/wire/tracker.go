@@ -53,6 +53,7 @@ const (
 	OptMustAccept = 1 << 2 // last offer, and the endpoint's policy says the last server must accept (S-33)
 	OptForwarded  = 1 << 3 // of a query: came from another tracker, under another view of the ring (S-71)
 	OptHeld       = 1 << 4 // of a query: the packet was held for so long that its tuple may be in use again
+	OptClosing    = 1 << 5 // of MsgSync: the connection is closing
 )
 
 // NoWScale in Tracker.WScale says that window scaling was not offered.
