@@ -51,7 +51,7 @@ const (
 	maxSynAckTries  = 6     // after 1, 3, 7, 15, 31 and 63 s
 	maxOfferTries   = 6     // 30 ms doubling to 500 ms: the module is silent for 1.4 s
 	proofWindow     = 65535
-	freshCookie     = 5000  // ms: an ACK that comes later may be of a connection that has been idle
+	freshCookie     = 5000 // ms: an ACK that comes later may be of a connection that has been idle
 	repeatsPerSec   = 5000 // SYN/ACKs repeated by one worker: no amplifier under flood
 	resetsPerSecond = 1000 // RSTs to closed ports and unknown flows, per worker
 )
