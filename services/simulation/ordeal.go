@@ -17,6 +17,7 @@ type Ordeal struct {
 	Mishaps []Mishap
 	Flows   int
 	End     time.Duration // of the mishaps
+	flips   float64       // share of the control datagrams in which a bit flips
 	quiet   time.Duration // if not 0: nothing new begins from here on
 	absent  map[int]bool  // nodes that are not there at first
 	missing map[int]bool  // servers that are not there at first
@@ -44,6 +45,9 @@ func NewOrdeal(seed uint64) *Ordeal {
 		}
 	}
 	o.draw(r)
+	if r := New(seed).Rand("flips"); r.IntN(3) == 0 {
+		o.flips = 0.02 * r.Float64()
+	}
 	if r := New(seed).Rand("the end"); r.IntN(4) == 0 {
 		o.massacre(r)
 	}
@@ -144,6 +148,11 @@ func (o *Ordeal) Run(c *Cluster) error {
 	r := c.Sim.Rand("workload")
 	for _, m := range o.Mishaps {
 		c.Strike(m)
+	}
+	for _, n := range c.Nodes {
+		for _, l := range n.links {
+			l.corrupted = o.flips
+		}
 	}
 	idle := []time.Duration{0, 0, 2 * time.Second, 8 * time.Second, 25 * time.Second}
 	for i := range o.Flows {
