@@ -82,16 +82,7 @@ func Explore(s Scenario, b Bounds) (Report, error) {
 	}
 }
 
-// Replay runs a scenario with given choices and tells the story.
-func Replay(s Scenario, b Bounds, choices []int) (string, error) {
-	e := &explorer{scenario: s, bounds: b, configs: newConfigs(), pool: newPool(), seen: map[uint64]visit{}}
-	f := e.explain(choices, "")
-	if f.What != "" {
-		return f.Trace, f
-	}
-	return f.Trace, nil
-}
-
+// explain runs a failure once more and tells its story.
 func (e *explorer) explain(choices []int, what string) *Failure {
 	var b strings.Builder
 	again, widths := append([]int(nil), choices...), make([]int, len(choices))
