@@ -36,14 +36,23 @@ type File struct {
 }
 
 // Start records what passes the interface and matches the filter, until Stop.
-// It returns once tcpdump listens. path gets the packets.
+// It returns once tcpdump listens. path gets the packets, their first 256 bytes.
 func Start(ns, device, filter, path string) (*Capture, error) {
+	return start(ns, device, filter, path, "256")
+}
+
+// StartWhole records all of every packet.
+func StartWhole(ns, device, filter, path string) (*Capture, error) {
+	return start(ns, device, filter, path, "2048")
+}
+
+func start(ns, device, filter, path, snap string) (*Capture, error) {
 	stderr, err := os.Create(path + ".log")
 	if err != nil {
 		return nil, fmt.Errorf("start capture: %w", err)
 	}
 	c := &Capture{path: path, stderr: stderr}
-	c.cmd = exec.Command("tcpdump", "-i", device, "--immediate-mode", "-U", "-n", "-s", "256", "-B", "16384", "-w", path, filter)
+	c.cmd = exec.Command("tcpdump", "-i", device, "--immediate-mode", "-U", "-n", "-s", snap, "-B", "16384", "-w", path, filter)
 	c.cmd.Stderr = stderr
 	if err := netns.Start(ns, c.cmd); err != nil {
 		stderr.Close()
