@@ -149,6 +149,9 @@ func (d *document) value(n *yaml.Node, v reflect.Value, path string) {
 		d.mapping(n, v, path)
 	case reflect.Slice:
 		d.sequence(n, v, path)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(n, v.Elem(), path)
 	default:
 		if err := scalar(n, v); err != nil {
 			d.wrong(path, err)

@@ -19,6 +19,7 @@ type Node struct {
 	Dataplane   Dataplane      `yaml:"dataplane" need:"yes"`
 	Metrics     netip.AddrPort `yaml:"metrics"` // invalid: the node's south address, port 9100
 	BGP         NodeBGP        `yaml:"bgp"`
+	Machine     *Machine       `yaml:"machine"` // of an appliance; nil: somebody else has set up NICs and kernel
 }
 
 // NodeBGP says how this node's speaker opens its sessions.
@@ -42,7 +43,7 @@ type Dataplane struct {
 
 // NIC is one side of the node.
 type NIC struct {
-	Device    string `yaml:"device" need:"yes"`    // "af_packet:north0" or "pci:0000:00:03.0"
+	Device    string `yaml:"device" need:"yes"`    // "af_packet:north0", "pci:0000:00:03.0", or, for init to look up, "mac:52:54:00:12:34:56"
 	Exception string `yaml:"exception" need:"yes"` // the persistent kernel interface with the node's addresses (S-85)
 }
 
@@ -172,6 +173,7 @@ func (n *Node) validate(d *document) {
 	if n.BGP.Interface != "" {
 		d.interfaceName("bgp.interface", n.BGP.Interface)
 	}
+	n.validateMachine(d)
 }
 
 var pciAddress = regexp.MustCompile(`^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$`)
@@ -181,12 +183,8 @@ func (n *NIC) validate(d *document, path string) {
 	switch n.Kind() {
 	case DeviceAFPacket:
 		d.interfaceName(path+".device", n.Name())
-	case DevicePCI:
-		if !pciAddress.MatchString(n.Name()) {
-			d.fail(path+".device", "write it like pci:0000:00:03.0", "%q is not a PCI address", n.Name())
-		}
 	default:
-		d.fail(path+".device", "write af_packet:INTERFACE or pci:ADDRESS", "%q is not a device", n.Device)
+		d.checkDevice(path+".device", n.Device)
 	}
 }
 

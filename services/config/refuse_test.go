@@ -40,7 +40,7 @@ func checkRefusals(t *testing.T, file string, parse func(string, []byte) error, 
 func TestABadNodeFileIsRefusedWithItsLine(t *testing.T) {
 	parse := func(f string, b []byte) error { _, err := ParseNode(f, b); return err }
 	checkRefusals(t, "node.yaml", parse, []refusal{
-		{"unknown key", "run_dir: run", "rundir: run", `node.yaml:3: rundir: unknown key; known here: node, cluster_file, config_service, run_dir, state_dir, dataplane, metrics, bgp`},
+		{"unknown key", "run_dir: run", "rundir: run", `node.yaml:3: rundir: unknown key; known here: node, cluster_file, config_service, run_dir, state_dir, dataplane, metrics, bgp, machine`},
 		{"key twice", "run_dir: run", "run_dir: run\nrun_dir: run", `node.yaml:4: run_dir: the key is given twice, first in line 3; remove one of them`},
 		{"missing key", "node: lb1\n", "", `node.yaml:1: node: is missing; add the key`},
 		{"missing nested key", `, exception: weir-north`, "", `node.yaml:6: dataplane.north.exception: is missing; add the key`},
@@ -53,7 +53,7 @@ func TestABadNodeFileIsRefusedWithItsLine(t *testing.T) {
 		{"too few", "flows: 262144", "flows: 1", `node.yaml:10: dataplane.flows: 1 is out of range, 1024 to 67108864`},
 		{"size", "64MiB", "64MB", `node.yaml:5: dataplane.memory: "64MB" is not a size; write a whole number with B, KiB, MiB or GiB, like 64MiB`},
 		{"odd memory", "64MiB", "65MiB", `node.yaml:5: dataplane.memory: 65MiB is not a usable amount of hugepage memory; write a multiple of 2MiB, 16MiB or more`},
-		{"device", "af_packet:north0", "eth0", `node.yaml:6: dataplane.north.device: "eth0" is not a device; write af_packet:INTERFACE or pci:ADDRESS`},
+		{"device", "af_packet:north0", "eth0", `node.yaml:6: dataplane.north.device: "eth0" is not a device; write pci:ADDRESS or mac:ADDRESS, or af_packet:INTERFACE for north and south`},
 		{"pci", "af_packet:north0", "pci:3.0", `node.yaml:6: dataplane.north.device: "3.0" is not a PCI address; write it like pci:0000:00:03.0`},
 		{"same device", "south0", "north0", `node.yaml:7: dataplane.south.device: is the same device as north; give each side its own`},
 		{"long interface", "weir-south", "weir-south-exception", `node.yaml:7: dataplane.south.exception: "weir-south-exception" is not an interface name; an interface name has 1 to 15 characters, no space, slash or colon`},
