@@ -74,7 +74,7 @@ func command(t *testing.T, dir, config string) *exec.Cmd {
 	return c
 }
 
-// launch starts a dataplane and returns when it has notified readiness.
+// launch starts a dataplane and returns when it has notified readiness, and then that it lives.
 func launch(t *testing.T, dir string) *process {
 	t.Helper()
 	ready, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
@@ -84,7 +84,7 @@ func launch(t *testing.T, dir string) *process {
 		os.Remove(filepath.Join(dir, "notify"))
 	}()
 	p := &process{cmd: command(t, dir, nodeFile), done: make(chan error, 1)}
-	p.cmd.Env = append(p.cmd.Env, "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
+	p.cmd.Env = append(p.cmd.Env, "NOTIFY_SOCKET="+filepath.Join(dir, "notify"), "WATCHDOG_USEC=1000000")
 	p.cmd.Stderr = &p.stderr
 	must(t, p.cmd.Start())
 	go func() { p.done <- p.cmd.Wait() }()
@@ -96,12 +96,16 @@ func launch(t *testing.T, dir string) *process {
 		ready.SetReadDeadline(time.Now())
 		p.done <- err
 	}()
-	b := make([]byte, 64)
-	n, err := ready.Read(b)
-	if err != nil || string(b[:n]) != "READY=1" {
-		p.cmd.Process.Kill()
-		<-p.done
-		t.Fatalf("not ready: %q %v\n%s", b[:n], err, p.stderr.String())
+	for _, want := range []string{"READY=1\nSTATUS=forwards; answers no health pings", "WATCHDOG=1"} {
+		for told := ""; !strings.HasPrefix(told, want); {
+			b := make([]byte, 256)
+			n, err := ready.Read(b)
+			if told = string(b[:n]); err != nil || want != "WATCHDOG=1" && !strings.HasPrefix(told, want) {
+				p.cmd.Process.Kill()
+				<-p.done
+				t.Fatalf("waiting for %s: %q %v\n%s", want, told, err, p.stderr.String())
+			}
+		}
 	}
 	conn, err := grpc.NewClient("unix:"+filepath.Join(dir, "run/dataplane.sock"), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	must(t, err)

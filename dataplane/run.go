@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"runtime/debug"
 
-	"github.com/coreos/go-systemd/v22/daemon"
 	"google.golang.org/grpc"
 
 	"weir/dataplane/neighbour"
@@ -57,13 +56,14 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	go func() { fail(server.Serve(socket)) }()
 	defer server.Stop()
 
-	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
-		return fmt.Errorf("notify the service manager: %w", err)
-	}
+	supervisor := program.NewSupervisor(log)
+	supervisor.Ready(n.condition())
+	go n.report(inner, supervisor)
+	go supervisor.Watchdog(inner, n.alive())
 	log.Info("forwarding is ready", "node", file.Node, "version", version.Version, "north", n.ports[packet.North].Device, "south", n.ports[packet.South].Device,
 		"layout", file.Dataplane.Layout.Mode, "workers", len(n.workers), "buffers", n.pool.Size(), "boot", fmt.Sprintf("%016x", n.boot))
 	<-inner.Done()
-	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+	supervisor.Stopping()
 	if ctx.Err() == nil {
 		return context.Cause(inner)
 	}
