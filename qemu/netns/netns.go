@@ -78,7 +78,7 @@ func Do(name string, fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread dies with the goroutine
-		if err := enter(name); err != nil {
+		if err := Enter(name); err != nil {
 			done <- err
 			return
 		}
@@ -87,7 +87,9 @@ func Do(name string, fn func() error) error {
 	return <-done
 }
 
-func enter(name string) error {
+// Enter moves the calling thread into the namespace, for good: lock the
+// goroutine to it before, and never unlock it.
+func Enter(name string) error {
 	f, err := os.Open(Path(name))
 	if err != nil {
 		return fmt.Errorf("enter network namespace %s: %w", name, err)
