@@ -1,19 +1,17 @@
 // Package state is the state database of a program (S-102): small records in
 // bbolt that survive a restart. Losing it costs nothing: what is torn or corrupt
-// is set aside and begun anew, and what a machine cannot boot without is kept
-// as an atomically replaced file too.
+// is set aside and begun anew, what cannot be written is kept in memory, and what
+// a machine cannot boot without is kept as an atomically replaced file too.
 package state
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
-	"syscall"
-	"time"
+	"sync"
 
 	"go.etcd.io/bbolt"
 )
@@ -21,149 +19,80 @@ import (
 // FileName is the name of the database in a program's state directory.
 const FileName = "state.db"
 
-// maxSize bounds what is read of a database, in bytes; small records stay far below it.
-const maxSize = 1 << 30
-
-// lockTimeout bounds the wait for another program that has the database open.
-const lockTimeout = time.Second
-
-var (
-	metaBucket = []byte("meta")
-	schemaKey  = []byte("schema")
-)
-
-// migrations lead from one schema version to the next: the first makes version
-// 1 of an empty database. They are only ever added to.
-var migrations = []func(*bbolt.Tx) error{
-	func(tx *bbolt.Tx) error { _, err := tx.CreateBucketIfNotExists([]byte(Records)); return err },
-}
-
-// Records is the bucket of a program's small records.
-const Records = "records"
-
 // ErrNewer is for a database that a newer version of the program has written.
-var ErrNewer = errors.New("the database is of a newer version of this program")
-
-// errCorrupt marks what cannot be trusted.
-var errCorrupt = errors.New("corrupt")
+var ErrNewer = errors.New("it is of a newer version of this program, which alone can read it")
 
 // DB is an open database.
-type DB struct{ bolt *bbolt.DB }
+type DB struct {
+	log  *slog.Logger
+	path string
+
+	mu      sync.Mutex
+	bolt    *bbolt.DB         // nil: everything is in memory
+	memory  map[record][]byte // what the file does not have; nil: removed
+	failure error             // why it has not; nil: it has everything
+}
+
+// record names a value.
+type record struct{ bucket, key string }
 
 // Open opens the database in a directory and brings it to this program's
-// schema. A corrupt one is set aside as state.db.corrupt-TIME. One that another
-// program has open, or that a newer version has written, is an error.
+// schema. A corrupt one is set aside as state.db.corrupt-TIME. With one that
+// cannot be written, or that a newer version has written, the program works from
+// memory, and Failure says why. Only that another program has it open is an error.
 func Open(dir string, log *slog.Logger) (*DB, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the state directory: %w", err)
+	d := &DB{log: log, path: filepath.Join(dir, FileName), memory: map[record][]byte{}}
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		d.bolt, err = openOrBegin(d.path, log)
 	}
-	path := filepath.Join(dir, FileName)
-	db, err := open(path)
-	if errors.Is(err, errCorrupt) {
-		aside := path + ".corrupt-" + time.Now().UTC().Format("20060102T150405.000Z")
-		log.Error("the state database is corrupt; it is set aside and begun anew", "database", path, "aside", aside, "error", err)
-		if err := os.Rename(path, aside); err != nil {
-			return nil, fmt.Errorf("set the corrupt state database aside: %w", err)
+	switch {
+	case err == nil:
+	case errors.Is(err, errTaken):
+		return nil, fmt.Errorf("open state database %s: %w", d.path, err)
+	default:
+		if !errors.Is(err, ErrNewer) {
+			d.bolt = openReadOnly(d.path)
 		}
-		db, err = open(path)
+		d.fail(fmt.Errorf("open state database %s: %w", d.path, err))
 	}
-	if err != nil {
-		return nil, fmt.Errorf("open state database %s: %w", path, err)
-	}
-	return db, nil
+	return d, nil
 }
 
 // Close closes the database.
-func (d *DB) Close() error { return d.bolt.Close() }
-
-func open(path string) (*DB, error) {
-	b, err := bbolt.Open(path, 0o600, &bbolt.Options{OpenFile: openChecked})
-	if err != nil {
-		return nil, err
+func (d *DB) Close() error {
+	if d.bolt == nil {
+		return nil
 	}
-	if err := migrate(b); err != nil {
-		return nil, errors.Join(err, b.Close())
-	}
-	return &DB{b}, nil
+	return d.bolt.Close()
 }
 
-// openChecked opens a database's file, takes its lock, which is the one that
-// bbolt takes then, and checks it: without the lock a commit of another program
-// could pass for damage.
-func openChecked(path string, flag int, mode os.FileMode) (*os.File, error) {
-	f, err := os.OpenFile(path, flag, mode)
-	if err != nil {
-		return nil, err
-	}
-	err = lock(f)
-	if err == nil {
-		err = checkFile(f)
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+// Failure is why the newest records are in memory only; nil: they are on the disk.
+func (d *DB) Failure() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failure
 }
 
-func lock(f *os.File) error {
-	for deadline := time.Now().Add(lockTimeout); ; time.Sleep(10 * time.Millisecond) {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		switch {
-		case err == nil:
-			return nil
-		case !errors.Is(err, syscall.EWOULDBLOCK):
-			return fmt.Errorf("lock: %w", err)
-		case time.Now().After(deadline):
-			return errors.New("another program has it open; stop that one, or give this one its own state_dir")
-		}
+func (d *DB) fail(err error) {
+	if d.failure == nil || d.failure.Error() != err.Error() {
+		d.log.Error("state is kept in memory only, and forgotten with the next restart", "error", err)
 	}
-}
-
-func checkFile(f *os.File) error {
-	file, err := io.ReadAll(io.NewSectionReader(f, 0, maxSize))
-	if err != nil {
-		return fmt.Errorf("read: %w", err)
-	}
-	if len(file) == 0 {
-		return nil // it is being made
-	}
-	if err := checkPages(file); err != nil {
-		return fmt.Errorf("%w: %v", errCorrupt, err)
-	}
-	return nil
-}
-
-// migrate brings an older schema to the newest, in one transaction.
-func migrate(b *bbolt.DB) error {
-	return b.Update(func(tx *bbolt.Tx) error {
-		meta, err := tx.CreateBucketIfNotExists(metaBucket)
-		if err != nil {
-			return fmt.Errorf("make bucket: %w", err)
-		}
-		version := uint64(0)
-		if v := meta.Get(schemaKey); len(v) == 8 {
-			version = binary.BigEndian.Uint64(v)
-		}
-		if version > uint64(len(migrations)) {
-			return fmt.Errorf("%w (schema %d, known %d)", ErrNewer, version, len(migrations))
-		}
-		for ; version < uint64(len(migrations)); version++ {
-			if err := migrations[version](tx); err != nil {
-				return fmt.Errorf("migrate to schema %d: %w", version+1, err)
-			}
-		}
-		return meta.Put(schemaKey, binary.BigEndian.AppendUint64(nil, version))
-	})
+	d.failure = err
 }
 
 // Get is a record; nil if there is none.
 func (d *DB) Get(key string) ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if v, ok := d.memory[record{Records, key}]; ok {
+		return v, nil
+	}
 	var out []byte
-	err := d.bolt.View(func(tx *bbolt.Tx) error {
-		if v := tx.Bucket([]byte(Records)).Get([]byte(key)); v != nil {
+	err := d.read(Records, func(b *bbolt.Bucket) {
+		if v := b.Get([]byte(key)); v != nil {
 			out = append([]byte{}, v...)
 		}
-		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read %s from the state database: %w", key, err)
@@ -171,20 +100,67 @@ func (d *DB) Get(key string) ([]byte, error) {
 	return out, nil
 }
 
-// Put writes a record; it is on the disk when Put returns.
+// Put writes a record; it is on the disk when Put returns. If it cannot be, it is
+// in memory for as long as the program runs, and Put says why.
 func (d *DB) Put(key string, value []byte) error {
-	err := d.bolt.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(Records)).Put([]byte(key), value) })
-	if err != nil {
+	if err := d.write(map[record][]byte{{Records, key}: append([]byte{}, value...)}); err != nil {
 		return fmt.Errorf("write %s to the state database: %w", key, err)
 	}
 	return nil
 }
 
-// Delete removes a record; one that is not there is no error.
+// Delete removes a record as Put writes one; one that is not there is no error.
 func (d *DB) Delete(key string) error {
-	err := d.bolt.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(Records)).Delete([]byte(key)) })
-	if err != nil {
+	if err := d.write(map[record][]byte{{Records, key}: nil}); err != nil {
 		return fmt.Errorf("remove %s from the state database: %w", key, err)
+	}
+	return nil
+}
+
+// read looks into a bucket of the file, if it is there. Called with the lock.
+func (d *DB) read(bucket string, look func(*bbolt.Bucket)) error {
+	if d.bolt == nil {
+		return nil
+	}
+	return d.bolt.View(func(tx *bbolt.Tx) error {
+		if b := tx.Bucket([]byte(bucket)); b != nil {
+			look(b)
+		}
+		return nil
+	})
+}
+
+// write writes records, with those that could not be written before.
+func (d *DB) write(changes map[record][]byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	maps.Copy(d.memory, changes)
+	if d.bolt == nil || d.bolt.IsReadOnly() {
+		return d.failure
+	}
+	err := d.bolt.Update(func(tx *bbolt.Tx) error {
+		for r, v := range d.memory {
+			b := tx.Bucket([]byte(r.bucket))
+			var err error
+			if v == nil {
+				err = b.Delete([]byte(r.key))
+			} else {
+				err = b.Put([]byte(r.key), v)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		d.fail(fmt.Errorf("write state database %s: %w", d.path, err))
+		return err
+	}
+	clear(d.memory)
+	if d.failure != nil {
+		d.log.Info("state is on the disk again", "database", d.path)
+		d.failure = nil
 	}
 	return nil
 }
