@@ -2,6 +2,7 @@ package lbnode
 
 import (
 	"weir/dataplane/flow"
+	"weir/dataplane/hashring"
 	"weir/dataplane/wire"
 )
 
@@ -20,6 +21,9 @@ func (w *Worker) onAccept(m *wire.Tracker) {
 		return
 	}
 	i, h := w.findHalfOpen(&m.Key, hash)
+	if h != nil && h.same(m) && w.gotFurther(h, m) {
+		h.ttl, h.offer, h.server = h.ttl-(m.Offer-h.offer), m.Offer, m.Server
+	}
 	if h == nil || !h.same(m) || h.stage != offering || h.offer != m.Offer || h.server != m.Server {
 		if by := offeredBy(m); by != w.cfg.Self && (h == nil || !h.same(m) || h.stage == synSeen) {
 			// Another node made the offer, and this one has not heard of it yet:
@@ -42,6 +46,22 @@ func (w *Worker) onAccept(m *wire.Tracker) {
 		e.Flags |= flagUncommitted
 	}
 	w.confirm(m, e)
+}
+
+// gotFurther reports whether an accept answers a later offer than the one that
+// this node is at: whoever tracked the flow before had got that far already, and
+// the servers before it had rejected (S-18). To begin at the first again would
+// end what stands, and ask a server more than needed.
+func (w *Worker) gotFurther(h *halfOpen, m *wire.Tracker) bool {
+	if h.stage != offering || m.Offer <= h.offer || m.Offer-h.offer >= h.ttl {
+		return false
+	}
+	e, _ := w.view.endpoint(m.Key.VIP, m.Key.Proto, m.Key.VIPPort)
+	if e == nil {
+		return false
+	}
+	s, ok := hashring.Rank(&m.Key, m.ClientISN, m.ServerISN, w.cfg.Secrets.Ranking, e.candidates(), int(m.Offer), w.scores)
+	return ok && s == m.Server
 }
 
 // offeredBy is the node that made the offer which a message answers.

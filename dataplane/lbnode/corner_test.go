@@ -338,3 +338,48 @@ func TestSynAckIsRepeatedUntilAnAnswerArrives(t *testing.T) {
 		}
 	}
 }
+
+// The first server rejects, the second accepts, and its tracker dies before it
+// hears that. The tracker that begins anew meets the accept of a later offer
+// than its own: that stands, and nobody is asked once more.
+func TestATrackerThatBeginsAnewTakesTheAcceptOfALaterOffer(t *testing.T) {
+	c := newCluster(t, 1, 3, nil)
+	c.decide = func(_ *testServer, m *wire.Tracker) uint8 {
+		if m.Offer == 0 {
+			return wire.RejectCPU
+		}
+		return wire.RejectNone
+	}
+	k := testKey(45100, false)
+	c.syn(k, 0, clientISN)
+	lost := map[uint8]bool{wire.MsgAccept: true}
+	c.filter = func(f *frame) int {
+		if lost[f.msg.Type] {
+			return 0
+		}
+		return 1
+	}
+	c.ack(k, 0, "hello")
+	c.advance(10)
+	c.restart(0)
+	// The server's accept comes while the first server is asked again.
+	lost[wire.MsgAccept], lost[wire.MsgReject] = false, true
+	c.ack(k, 0, "hello")
+	c.advance(100)
+	lost[wire.MsgReject] = false
+	c.advance(1000)
+	owners := c.owners(k)
+	if len(owners) != 1 || owners[0].commits[k] == 0 || len(owners[0].data) == 0 {
+		t.Fatalf("%d servers have the connection: %+v", len(owners), owners)
+	}
+	for _, s := range c.servers {
+		if s.ended != 0 {
+			t.Errorf("server %d was superseded", s.number)
+		}
+		for _, m := range s.offers {
+			if m.Offer > 1 {
+				t.Errorf("server %d got offer %d", s.number, m.Offer)
+			}
+		}
+	}
+}

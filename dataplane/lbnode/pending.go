@@ -140,8 +140,8 @@ func (w *Worker) onMapping(m *wire.Tracker) {
 		j = w.insert(w.mapped, &m.Key, hash)
 	}
 	e := w.mapped.Entry(j)
-	if e.ClientISN != m.ClientISN || e.ServerISN != m.ServerISN {
-		e.Flags &^= flagReopening | flagClosing
+	if !sameIncarnation(e, m) || e.Server != m.Server {
+		e.Flags &^= flagReopening | flagClosing | flagUnheard
 	}
 	e.ClientISN, e.ServerISN, e.Server, e.Renewed = m.ClientISN, m.ServerISN, m.Server, w.tick32()-uint32(m.Payload)
 	if waiting {

@@ -67,7 +67,7 @@ func (w *Worker) publishTracked(p *wire.Publication, hash uint64) {
 		i = w.insert(w.tracked, &p.Key, hash)
 	}
 	e := w.tracked.Entry(i)
-	if fresh || !published(e, p) {
+	if fresh || !isOf(e, p) {
 		e.ClientISN, e.ServerISN, e.Server, e.Ingress, e.Offer, e.TTL, e.Flags = p.ClientISN, p.ServerISN, p.Server, p.Ingress, 0, 0, w.placeFlags(&p.Key)
 		e.Stamp = w.cfg.Epoch // the other tracker got the same publication
 		w.count.add(TrackedRestored, 1)
@@ -78,14 +78,17 @@ func (w *Worker) publishTracked(p *wire.Publication, hash uint64) {
 		e.Ingress = p.Ingress
 	}
 	e.Renewed = w.tick32()
-	markClosing(e, p)
+	mark(e, p)
 }
 
-// markClosing notes whether a connection is closing.
-func markClosing(e *flow.Entry, p *wire.Publication) {
-	e.Flags &^= flagClosing
+// mark notes what a server said of a connection.
+func mark(e *flow.Entry, p *wire.Publication) {
+	e.Flags &^= flagClosing | flagUnheard
 	if p.Closing {
 		e.Flags |= flagClosing
+	}
+	if !p.Heard {
+		e.Flags |= flagUnheard
 	}
 }
 
@@ -103,7 +106,7 @@ func (w *Worker) publishMapped(p *wire.Publication, hash uint64) bool {
 		i = w.insert(w.mapped, &p.Key, hash)
 	}
 	e := w.mapped.Entry(i)
-	if known && published(e, p) {
+	if known && isOf(e, p) {
 		w.count.add(LeasesRenewed, 1)
 	} else {
 		e.ClientISN, e.ServerISN, e.Server = p.ClientISN, p.ServerISN, p.Server
@@ -111,7 +114,7 @@ func (w *Worker) publishMapped(p *wire.Publication, hash uint64) bool {
 		w.count.add(MappingsRestored, 1)
 	}
 	e.Renewed = w.tick32()
-	markClosing(e, p)
+	mark(e, p)
 	return true
 }
 
@@ -134,16 +137,19 @@ func (w *Worker) admits(e *flow.Entry, p *wire.Publication) bool {
 	if e.Flags&flagClosing != 0 && !p.Closing {
 		return true // the tuple is in use again, and this node had not heard
 	}
+	if e.Flags&flagUnheard != 0 && p.Heard && !p.Closing {
+		return true // the other server was offered a connection of the tuple in vain, and still has its socket
+	}
 	age := w.tick32() - e.Renewed
-	if published(e, p) || age >= max(standsFor, w.cfg.Lease/2) && !p.Closing || age > w.cfg.Lease && w.cfg.Lease != 0 {
+	if isOf(e, p) || age >= max(standsFor, w.cfg.Lease/2) && !p.Closing || age > w.cfg.Lease && w.cfg.Lease != 0 {
 		return true
 	}
 	w.count.add(PublicationsOutdated, 1)
 	return false
 }
 
-// published reports whether an entry is that of a publication.
-func published(e *flow.Entry, p *wire.Publication) bool {
+// isOf reports whether an entry is that of a publication.
+func isOf(e *flow.Entry, p *wire.Publication) bool {
 	return e.ClientISN == p.ClientISN && e.ServerISN == p.ServerISN && e.Server == p.Server
 }
 

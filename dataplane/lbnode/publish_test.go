@@ -233,6 +233,36 @@ func TestALatePublicationDoesNotReplaceALiveIncarnation(t *testing.T) {
 	}
 }
 
+// A server may be left with the socket of an offer that another one won, and
+// publish it for ever: it must not take the tuple from the one that the client
+// speaks to, whichever of them a tracker hears first.
+func TestOfTwoServersThatPublishATupleTheOneThatHeardTheClientHasIt(t *testing.T) {
+	for name, realFirst := range map[string]bool{"the real one first": true, "the other one first": false} {
+		c := newCluster(t, 3, 2, nil)
+		k := testKey(40000, false)
+		publish := func(heard bool) {
+			p := wire.Publication{Key: k, ClientISN: 5, ServerISN: 6, Server: 0}
+			if heard {
+				p = wire.Publication{Key: k, ClientISN: 7, ServerISN: 8, Server: 1, Heard: true}
+			}
+			c.servers[p.Server].publish(1, p)
+			c.advance(20)
+		}
+		for range 10 {
+			publish(realFirst)
+			publish(!realFirst)
+			c.advance(1000)
+		}
+		first, second := c.nodes[0].w.view.ring.Trackers(&k)
+		for what, e := range map[string]*flow.Entry{"ingress": c.nodes[0].has(c.nodes[0].w.mapped, k),
+			"primary": c.nodes[first].has(c.nodes[first].w.tracked, k), "secondary": c.nodes[second].has(c.nodes[second].w.tracked, k)} {
+			if e == nil || e.Server != 1 {
+				t.Errorf("%s: %s has %+v", name, what, e)
+			}
+		}
+	}
+}
+
 func TestForgedAndRepeatedPublicationsChangeNothing(t *testing.T) {
 	c := newCluster(t, 2, 2, nil)
 	n, s := c.nodes[0], c.servers[0]

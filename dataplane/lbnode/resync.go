@@ -19,6 +19,7 @@ const (
 	flagOwesSecondary                                    // the secondary lacks it
 	flagUncommitted                                      // the module waits for MsgCommit until the debts are paid
 	flagClosing                                          // so its server last published it: its tuple may be in use again
+	flagUnheard                                          // so its server last published it: no packet of the client came there
 )
 
 const flagsOwed = flagOwesPrimary | flagOwesSecondary
@@ -163,24 +164,42 @@ func (w *Worker) payDebts(e *flow.Entry) (sent int) {
 		}
 		m := wire.Tracker{Key: e.Key, ClientISN: e.ClientISN, ServerISN: e.ServerISN, Server: e.Server, Ingress: e.Ingress,
 			Offer: e.Offer, TTL: e.TTL, Seq: w.tick32() - e.Renewed, Primary: first, Secondary: second}
-		m.Type, m.Options = wire.MsgSync, closingOption(e)
+		m.Type, m.Options = wire.MsgSync, published(e)
 		w.toNode(to, &m)
 		sent++
 	}
 	return sent
 }
 
-// closingOption says in a message whether a mapping's connection is closing.
-func closingOption(e *flow.Entry) uint8 {
+// published says in a message how a mapping's server last published it.
+func published(e *flow.Entry) (options uint8) {
 	if e.Flags&flagClosing != 0 {
-		return wire.OptClosing
+		options |= wire.OptClosing
 	}
-	return 0
+	if e.Flags&flagUnheard != 0 {
+		options |= wire.OptUnheard
+	}
+	return options
 }
 
-// onSync takes over a mapping. Where two trackers disagree, the one that knows
-// the younger answers with it, so that both come to hold the same (S-72); but
-// what is closing, TIME_WAIT say, has lost its tuple to what is not.
+// precedes reports whether a mapping holds against that of another tracker, age
+// ticks old. What is closing, TIME_WAIT say, has lost its tuple to what is not;
+// a server that the client does not speak to was offered the connection in vain;
+// else the younger one is right, and of two of one age the same on both sides.
+func precedes(e *flow.Entry, mine uint32, m *wire.Tracker, age uint32) bool {
+	for _, loses := range [2]struct{ flag, option uint8 }{{flagClosing, wire.OptClosing}, {flagUnheard, wire.OptUnheard}} {
+		if ours, theirs := e.Flags&loses.flag != 0, m.Options&loses.option != 0; ours != theirs {
+			return theirs
+		}
+	}
+	if mine != age {
+		return mine < age
+	}
+	return e.ServerISN > m.ServerISN || e.ServerISN == m.ServerISN && e.Server > m.Server
+}
+
+// onSync takes over a mapping. Where two trackers disagree, the one whose
+// mapping holds answers with it, so that both come to have the same (S-72).
 func (w *Worker) onSync(m *wire.Tracker) {
 	hash, from := w.hash(&m.Key), m.Sender
 	age := min(m.Seq, w.cfg.Lease+1)
@@ -190,11 +209,10 @@ func (w *Worker) onSync(m *wire.Tracker) {
 			return
 		}
 		mine := w.tick32() - e.Renewed
-		ours, theirs := e.Flags&flagClosing != 0, m.Options&wire.OptClosing != 0
-		if theirs && !ours || ours == theirs && (mine < age || mine == age && (e.ServerISN > m.ServerISN || e.ServerISN == m.ServerISN && e.Server > m.Server)) {
+		if precedes(e, mine, m, age) {
 			w.count.add(SyncDisagreed, 1)
 			m.ClientISN, m.ServerISN, m.Server, m.Ingress, m.Offer, m.TTL, m.Seq = e.ClientISN, e.ServerISN, e.Server, e.Ingress, e.Offer, e.TTL, mine
-			m.Type, m.Options = wire.MsgSync, closingOption(e)
+			m.Type, m.Options = wire.MsgSync, published(e)
 			w.toNode(from, m)
 			return
 		}
@@ -211,6 +229,9 @@ func (w *Worker) onSync(m *wire.Tracker) {
 	e.Renewed, e.Flags, e.Stamp = w.tick32()-age, w.placeFlags(&m.Key), w.cfg.Epoch
 	if m.Options&wire.OptClosing != 0 {
 		e.Flags |= flagClosing
+	}
+	if m.Options&wire.OptUnheard != 0 {
+		e.Flags |= flagUnheard
 	}
 	w.count.add(SyncTaken, 1)
 	w.ackSync(from, m)

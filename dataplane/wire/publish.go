@@ -36,7 +36,8 @@ const (
 	entrySize6   = entryFixed + 2*16
 	flagClosing  = 1 << 0
 	flagIPv6     = 1 << 1
-	knownEntries = flagClosing | flagIPv6
+	flagHeard    = 1 << 2
+	knownEntries = flagClosing | flagIPv6 | flagHeard
 )
 
 // MaxPublications is how many entries a datagram holds at most.
@@ -53,6 +54,7 @@ type Publication struct {
 	Server    uint16
 	Ingress   uint16 // node that the connection's packets came through last
 	Closing   bool   // past its last useful data: FIN_WAIT, TIME_WAIT and the like
+	Heard     bool   // the client's packets have come to that server: it is not one that was offered the connection in vain
 }
 
 // Publications is a datagram in the making. The zero value is ready for use.
@@ -101,6 +103,9 @@ func (w *Publications) Add(p *Publication) bool {
 	e[0], e[1] = p.Key.Proto, 0
 	if p.Closing {
 		e[1] |= flagClosing
+	}
+	if p.Heard {
+		e[1] |= flagHeard
 	}
 	b.PutUint16(e[2:], p.Ingress)
 	b.PutUint16(e[4:], p.Key.ClientPort)
@@ -182,7 +187,7 @@ func (r *PublicationReader) Next(p *Publication) bool {
 		r.d = r.d[sectionSize:]
 	}
 	e := r.d[:entrySize(r.d)]
-	*p = Publication{Server: r.server, Ingress: b.Uint16(e[2:]), Closing: e[1]&flagClosing != 0,
+	*p = Publication{Server: r.server, Ingress: b.Uint16(e[2:]), Closing: e[1]&flagClosing != 0, Heard: e[1]&flagHeard != 0,
 		ClientISN: b.Uint32(e[8:]), ServerISN: b.Uint32(e[12:])}
 	k := &p.Key
 	if len(e) == entrySize4 {

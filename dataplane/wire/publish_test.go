@@ -16,7 +16,7 @@ func publication(i int) Publication {
 		client, vip = fmt.Sprintf("[2001:db8::%x]:%d", i, 1000+i), "[2001:db8:100::10]:443"
 	}
 	return Publication{Key: flow.MakeKey(netip.MustParseAddrPort(client), netip.MustParseAddrPort(vip), 6),
-		ClientISN: uint32(i) * 0x01020305, ServerISN: ^uint32(i), Server: uint16(1 + i/7), Ingress: uint16(i), Closing: i%5 == 0}
+		ClientISN: uint32(i) * 0x01020305, ServerISN: ^uint32(i), Server: uint16(1 + i/7), Ingress: uint16(i), Closing: i%5 == 0, Heard: i%3 == 0}
 }
 
 // sealedPublications is a full datagram and what is in it.

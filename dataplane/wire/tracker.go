@@ -54,6 +54,7 @@ const (
 	OptForwarded  = 1 << 3 // of a query: came from another tracker, under another view of the ring (S-71)
 	OptHeld       = 1 << 4 // of a query: the packet was held for so long that its tuple may be in use again
 	OptClosing    = 1 << 5 // of MsgSync: the connection is closing
+	OptUnheard    = 1 << 6 // of MsgSync: its server has not heard its client
 )
 
 // NoWScale in Tracker.WScale says that window scaling was not offered.

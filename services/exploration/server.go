@@ -99,6 +99,7 @@ func (s *server) fromClient(from netip.Addr, ip []byte) {
 		}
 	}
 	f.LastSeen = s.w.now
+	f.Flags |= agent.FlagHeard
 	if seg.flags&packet.RST != 0 {
 		f.Flags |= agent.FlagReset
 	}

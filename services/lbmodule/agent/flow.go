@@ -22,6 +22,7 @@ const (
 	FlagServerFIN = 1 << 1
 	FlagReset     = 1 << 2 // either side sent RST
 	FlagSpoken    = 1 << 3 // the kernel's connection exists: it sent more than its SYN/ACK
+	FlagHeard     = 1 << 4 // packets of the client came through a mapping
 )
 
 // Flow is the value of the flow map, in exactly the layout of struct

@@ -148,7 +148,7 @@ func (c *Core) publishFlow(k *flow.Key, f *Flow, copies int) {
 		return
 	}
 	e := wire.Publication{Key: *k, ClientISN: f.ClientISN, ServerISN: f.ServerISN, Server: c.cfg.Server, Ingress: f.Ingress,
-		Closing: f.Flags&(FlagServerFIN|FlagReset) != 0}
+		Closing: f.Flags&(FlagServerFIN|FlagReset) != 0, Heard: f.Flags&FlagHeard != 0}
 	if w := &c.publisher.w; !w.Add(&e) {
 		c.sendPublications(copies)
 		w.Add(&e)

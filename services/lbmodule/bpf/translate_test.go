@@ -202,7 +202,7 @@ func TestBothWaysTogetherChangeNothingForTheClient(t *testing.T) {
 	}
 }
 
-func TestFlagsOfTheEndAreRecorded(t *testing.T) {
+func TestWhatHappenedToAFlowIsInItsFlags(t *testing.T) {
 	h := newHarness(t)
 	for family := range clients {
 		h.put(family, flowOf(func(f *agent.Flow) { f.Flags = 0 }))
@@ -211,11 +211,11 @@ func TestFlagsOfTheEndAreRecorded(t *testing.T) {
 			flags   uint8
 			want    uint32
 		}{
-			{true, packet.ACK, 0},
-			{false, packet.ACK, agent.FlagSpoken},
-			{true, packet.ACK | packet.FIN, agent.FlagSpoken | agent.FlagClientFIN},
-			{false, packet.ACK | packet.FIN, agent.FlagSpoken | agent.FlagClientFIN | agent.FlagServerFIN},
-			{false, packet.RST, agent.FlagSpoken | agent.FlagClientFIN | agent.FlagServerFIN | agent.FlagReset},
+			{true, packet.ACK, agent.FlagHeard},
+			{false, packet.ACK, agent.FlagHeard | agent.FlagSpoken},
+			{true, packet.ACK | packet.FIN, agent.FlagHeard | agent.FlagSpoken | agent.FlagClientFIN},
+			{false, packet.ACK | packet.FIN, agent.FlagHeard | agent.FlagSpoken | agent.FlagClientFIN | agent.FlagServerFIN},
+			{false, packet.RST, agent.FlagHeard | agent.FlagSpoken | agent.FlagClientFIN | agent.FlagServerFIN | agent.FlagReset},
 		}
 		for i, s := range steps {
 			if err := h.SetClock(int64(i+1) * 1e9); err != nil {

@@ -88,7 +88,7 @@ inline_fn int ingress_tcp(struct __sk_buff *skb, struct inner *in, __be32 from, 
 		return drop(WEIR_DROP_PENDING);
 	if (f->ingress != node->number)
 		f->ingress = node->number;
-	seen(f, (t.flags & TCP_FIN ? WEIR_CLIENT_FIN : 0) | (t.flags & TCP_RST ? WEIR_RESET : 0));
+	seen(f, WEIR_HEARD | (t.flags & TCP_FIN ? WEIR_CLIENT_FIN : 0) | (t.flags & TCP_RST ? WEIR_RESET : 0));
 	edit_inbound(&e, f, t.flags);
 	if (translate(skb, in->l4, (t.offset >> 4) * 4, &e))
 		return drop(WEIR_DROP_ROOM);

@@ -27,6 +27,7 @@ enum weir_flag {
 	WEIR_SERVER_FIN = 1 << 1,
 	WEIR_RESET = 1 << 2,
 	WEIR_SPOKEN = 1 << 3, /* the kernel's connection exists: it sent more than its SYN/ACK */
+	WEIR_HEARD = 1 << 4,  /* packets of the client came through a mapping */
 };
 
 #define WEIR_OPT_TIMESTAMPS 2
