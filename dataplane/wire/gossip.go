@@ -32,6 +32,7 @@ const (
 //	20 version: rises whenever the node changes its record (8)
 //	28 ring epoch for which its dataplane has finished synchronising; 0: none (4)
 //	32 heartbeats, of this boot of its dataplane; 0: the sender vouches for none (8)
+//	40 nodes that it announces, in sessions that are established with all routers; 0: none (2, 2)
 type NodeRecord struct {
 	Number  uint16
 	Flags   uint8
@@ -40,6 +41,8 @@ type NodeRecord struct {
 	Version uint64
 	Synced  uint32
 	Beats   uint64
+	// Announces are at most two: each node has two slots for sessions (S-60).
+	Announces [2]uint16
 }
 
 // ServerRecord is a server in gossip (S-55).
@@ -130,7 +133,7 @@ const (
 	deathSize   = 20
 	askSize     = 12
 	opinionSize = 12
-	nodeSize    = 40
+	nodeSize    = 44
 	serverSize  = 28
 
 	flagPull   = 1 << 0
@@ -207,6 +210,8 @@ func PutGossip(d []byte, g *Gossip) int {
 		b.PutUint64(at[20:], r.Version)
 		b.PutUint32(at[28:], r.Synced)
 		b.PutUint64(at[32:], r.Beats)
+		b.PutUint16(at[40:], r.Announces[0])
+		b.PutUint16(at[42:], r.Announces[1])
 	}
 	out, e = section(out, sectionServers, len(g.Servers), serverSize)
 	for i := range g.Servers {
@@ -267,7 +272,8 @@ func (g *Gossip) entry(kind uint8, e []byte) {
 		g.Opinions = append(g.Opinions, Opinion{number, e[2]&1 != 0, b.Uint64(e[4:])})
 	case sectionNodes:
 		g.Nodes = append(g.Nodes, NodeRecord{Number: number, Flags: e[2], Boot: b.Uint64(e[4:]), Noded: b.Uint64(e[12:]),
-			Version: b.Uint64(e[20:]), Synced: b.Uint32(e[28:]), Beats: b.Uint64(e[32:])})
+			Version: b.Uint64(e[20:]), Synced: b.Uint32(e[28:]), Beats: b.Uint64(e[32:]),
+			Announces: [2]uint16{b.Uint16(e[40:]), b.Uint16(e[42:])}})
 	case sectionServers:
 		g.Servers = append(g.Servers, ServerRecord{number, e[2]&1 != 0, e[2]&2 != 0, b.Uint64(e[4:]), b.Uint64(e[12:]), b.Uint64(e[20:])})
 	}

@@ -14,7 +14,7 @@ func bigGossip() *Gossip {
 		g.Deaths = append(g.Deaths, Death{i, i + 1, n, n + 1})
 		g.Asks = append(g.Asks, Ask{i, i * 3, n + 2})
 		g.Opinions = append(g.Opinions, Opinion{i, i%2 == 0, n + 3})
-		g.Nodes = append(g.Nodes, NodeRecord{i, uint8(i), n + 4, n + 5, n + 6, uint32(n + 7), n + 8})
+		g.Nodes = append(g.Nodes, NodeRecord{i, uint8(i), n + 4, n + 5, n + 6, uint32(n + 7), n + 8, [2]uint16{i, i + 1}})
 		g.Servers = append(g.Servers, ServerRecord{i, i%2 == 0, i%3 == 0, n + 9, n + 10, n + 11})
 	}
 	return g

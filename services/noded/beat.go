@@ -41,10 +41,24 @@ func (n *node) beatOnce(ctx context.Context) {
 	n.loop.Do(func(now time.Duration, core *membership.Core) {
 		core.Dataplane(now, r.BootId, r.Epoch, r.SyncedEpoch)
 		core.Sessions(now, n.announcing())
+		core.Announces(now, n.announced())
 		for _, s := range r.Servers {
 			core.ServerLife(now, uint16(s.Number), 0)
 		}
 	})
+}
+
+// announced are the numbers of the nodes that this one announces to all routers now.
+func (n *node) announced() (numbers [2]uint16) {
+	n.mu.Lock()
+	c := n.cluster
+	n.mu.Unlock()
+	for i, id := range n.bgp.Announced() {
+		if m := c.Member(id); m != nil && i < len(numbers) {
+			numbers[i] = m.Number
+		}
+	}
+	return numbers
 }
 
 // resume finds a dataplane that lives on from before a restart of noded, and the

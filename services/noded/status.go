@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"weir/services/api"
@@ -70,6 +71,12 @@ func (n *node) nodeViews(c *config.Cluster, seen *health.Stats) []*api.NodeView 
 		for j := range v.Nodes {
 			if s := &v.Nodes[j]; s.Number == m.Number {
 				view.Health, view.Boot, view.Phase = nodeHealth(m, s), s.Boot, phase(s, v.Drained && m.ID == n.file.Node)
+			}
+		}
+		for _, a := range v.Announced {
+			by := slices.IndexFunc(c.Nodes, func(o config.Member) bool { return o.Number == a.By })
+			if a.Node == m.Number && by >= 0 {
+				view.AnnouncedBy = append(view.AnnouncedBy, c.Nodes[by].ID)
 			}
 		}
 		for _, p := range seen.Nodes {

@@ -154,6 +154,20 @@ func (m *Manager) Announcing() bool {
 	return true
 }
 
+// Announced are the nodes whose sessions are established with all routers, in
+// the order of the targets.
+func (m *Manager) Announced() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []string
+	for i := range m.desired.Targets {
+		if t := &m.desired.Targets[i]; m.announces(t) {
+			out = append(out, t.Advertises)
+		}
+	}
+	return out
+}
+
 // Close closes all sessions; routers withdraw their routes at once. It waits
 // until they have, for a while.
 func (m *Manager) Close() {

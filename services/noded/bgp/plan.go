@@ -79,6 +79,21 @@ func Plan(c *config.Cluster, view *config.View, nodeID string, speaks bool) Desi
 	return d
 }
 
+// Announcers are the nodes that shall announce a node, as far as this follows
+// from a view: its neighbours in the ring, or, with fewer than three, also
+// itself. A node that is not announced has none.
+func Announcers(c *config.Cluster, view *config.View, nodeID string) []string {
+	var out []string
+	for i := range c.Nodes {
+		for _, t := range Plan(c, view, c.Nodes[i].ID, false).Targets {
+			if t.Advertises == nodeID {
+				out = append(out, c.Nodes[i].ID)
+			}
+		}
+	}
+	return out
+}
+
 // Sources are the addresses that the node must own for its sessions.
 func (d *Desired) Sources() []netip.Addr {
 	var out []netip.Addr

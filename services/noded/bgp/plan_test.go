@@ -122,3 +122,20 @@ func TestWithoutRoutersNothingIsAnnounced(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestTheAnnouncersOfANodeAreItsNeighboursOrFewerThanThreeOfThem(t *testing.T) {
+	c := exampleCluster(t)
+	for _, tc := range []struct {
+		announced []uint16
+		want      string
+	}{
+		{[]uint16{1, 2, 3}, "lb1 lb3"},
+		{[]uint16{1, 2}, "lb1 lb2"},
+		{[]uint16{2}, "lb2"},
+		{[]uint16{1, 3}, ""},
+	} {
+		if got := strings.Join(Announcers(c, announcedIn(tc.announced...), "lb2"), " "); got != tc.want {
+			t.Errorf("announced are %v: got %q, want %q", tc.announced, got, tc.want)
+		}
+	}
+}

@@ -84,7 +84,7 @@ func (c *Core) merge(r *wire.NodeRecord) {
 		c.check(p)
 	}
 	if r.Version > p.record.Version {
-		if r.Flags != p.record.Flags {
+		if r.Flags != p.record.Flags || r.Announces != p.record.Announces {
 			c.changed()
 		}
 		p.record = *r

@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -242,4 +243,33 @@ func TestEverythingIsSwitchedOffAndOnAgain(t *testing.T) {
 		}
 	}
 	w.until(4*time.Second, "announced", w.allAnnounced)
+}
+
+func TestWhoAnnouncesANodeIsKnownEverywhereForAsLongAsItLives(t *testing.T) {
+	w := running(t, 4, 1)
+	announcers := func(h *host, of uint16) (by []uint16) {
+		for _, a := range h.core.View().Announced {
+			if a.Node == of {
+				by = append(by, a.By)
+			}
+		}
+		return by
+	}
+	all := func(want ...uint16) func() bool {
+		return func() bool {
+			for _, h := range w.live() {
+				if !slices.Equal(announcers(h, 2), want) {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	w.h(1).core.Announces(w.now, [2]uint16{4, 2})
+	w.h(3).core.Announces(w.now, [2]uint16{2, 4})
+	w.until(200*time.Millisecond, "both announcers are known", all(1, 3))
+	w.h(1).core.Announces(w.now, [2]uint16{4, 0})
+	w.until(200*time.Millisecond, "one has closed its session", all(3))
+	w.h(3).kill()
+	w.until(time.Second, "the other one is dead", all())
 }

@@ -85,6 +85,17 @@ func (c *Core) Sessions(now time.Duration, established bool) {
 	c.own.sessions = established
 }
 
+// Announces reports which nodes this one announces now, in sessions that are
+// established with all routers; 0 for none.
+func (c *Core) Announces(now time.Duration, nodes [2]uint16) {
+	c.at(now)
+	if nodes != c.own.record.Announces {
+		c.own.record.Announces = nodes
+		c.publish()
+		c.changed()
+	}
+}
+
 // Drain makes this node leave gracefully, or come back (S-64). View.Drained says
 // when it has left.
 func (c *Core) Drain(now time.Duration, drain bool) {

@@ -18,7 +18,12 @@ type View struct {
 	Epoch        uint32 // of the ring
 	Nodes        []NodeView
 	Servers      []ServerView
+	Announced    []Announcement
 }
+
+// Announcement is a node that another one, or itself, announces to all routers.
+// Who announces says so.
+type Announcement struct{ Node, By uint16 }
 
 // NodeView is a node. This node itself is healthy.
 type NodeView struct {
@@ -71,11 +76,18 @@ func (c *Core) refresh() {
 	var ring []config.RingMember
 	for _, n := range c.cfg.Nodes {
 		var nv NodeView
+		announces := c.own.record.Announces
 		if n.Number == c.cfg.Self {
 			nv = nodeView(n.Number, StateHealthy, c.own.record.Boot, c.own.record.Flags)
 		} else {
 			p := c.byNum[n.Number]
 			nv = nodeView(n.Number, p.state, p.boot, p.record.Flags)
+			announces = p.record.Announces
+		}
+		for _, a := range announces {
+			if a != 0 && nv.State == StateHealthy {
+				v.Announced = append(v.Announced, Announcement{Node: a, By: n.Number})
+			}
 		}
 		v.Nodes = append(v.Nodes, nv)
 		if nv.Track && n.Tracker {
@@ -96,7 +108,7 @@ func (c *Core) refresh() {
 	}
 	c.view.Epoch = v.Epoch
 	v.Settled = c.settled()
-	if nodes || !slices.Equal(old.Servers, v.Servers) || old.Learned != v.Learned || old.Settled != v.Settled ||
+	if nodes || !slices.Equal(old.Servers, v.Servers) || !slices.Equal(old.Announced, v.Announced) || old.Learned != v.Learned || old.Settled != v.Settled ||
 		old.Isolated != v.Isolated || old.Drained != v.Drained {
 		v.Version++
 	}
