@@ -9,9 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-
 	"weir/qemu/topology"
 	"weir/services/api"
 )
@@ -20,9 +17,9 @@ import (
 func (l *Lab) NodeStatus(ctx context.Context, n topology.Node) (*api.NodeStatus, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	conn, err := grpc.NewClient("unix:"+filepath.Join(l.machineDir(n.ID), "run", "noded.sock"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := l.kind.dial(n)
 	if err != nil {
-		return nil, fmt.Errorf("reach noded of %s: %w", n.ID, err)
+		return nil, err
 	}
 	defer conn.Close()
 	status, err := api.NewAdminClient(conn).Status(ctx, &api.NodeStatusRequest{})

@@ -32,8 +32,12 @@ func (l *Lab) certificate(role identity.Role, id string) identity.Files {
 }
 
 // issue makes a machine's certificate.
-func (l *Lab) issue(role identity.Role, id string, address netip.Addr) (topology.Certificate, error) {
-	f, err := identity.Issue(l.pkiDir(), role, id, []string{address.String()})
+func (l *Lab) issue(role identity.Role, id string, addresses ...netip.Addr) (topology.Certificate, error) {
+	var names []string
+	for _, a := range addresses {
+		names = append(names, a.String())
+	}
+	f, err := identity.Issue(l.pkiDir(), role, id, names)
 	return topology.Certificate{CA: f.CA, Cert: f.Cert, Key: f.Key}, err
 }
 
@@ -54,7 +58,7 @@ func (l *Lab) prepareController() error {
 	if err := l.prepareDir(topology.ControllerID); err != nil {
 		return err
 	}
-	certificate, err := l.issue(identity.Configd, topology.ControllerID, l.Top.Controller.Addr())
+	certificate, err := l.issue(identity.Configd, topology.ControllerID, l.Top.Controller.Addr(), l.Top.ControllerControl.Addr())
 	if err != nil {
 		return err
 	}
@@ -82,7 +86,7 @@ func (l *Lab) startController(ctx context.Context) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r, waitFor(ctx, []*running{r}, func() error { return l.apply(ctx) })
+	return r, waitFor(ctx, l.kind.patience(), []*running{r}, func() error { return l.apply(ctx) })
 }
 
 // ConfigClient calls the configuration service as an operator. Close the

@@ -13,11 +13,12 @@ import (
 )
 
 // Kill ends all of our programs on a machine with SIGKILL, as near to at once
-// as a process can, and returns when they are gone.
+// as a process can, and returns when they are gone. For a node that is a QEMU
+// machine it is a power cut.
 func (l *Lab) Kill(machines ...string) error {
 	var pids []int
 	for _, machine := range machines {
-		names := programsOf(machine)
+		names := l.programsOf(machine)
 		for _, name := range names {
 			if pid := l.Pid(machine, name); pid != 0 {
 				pids = append(pids, pid)
@@ -38,7 +39,7 @@ func (l *Lab) Kill(machines ...string) error {
 // Restart starts those of our programs on machines that do not run.
 func (l *Lab) Restart(machines ...string) error {
 	for _, machine := range machines {
-		for _, name := range programsOf(machine) {
+		for _, name := range l.programsOf(machine) {
 			if l.Pid(machine, name) != 0 {
 				continue
 			}
@@ -51,11 +52,11 @@ func (l *Lab) Restart(machines ...string) error {
 }
 
 // programsOf names what of ours runs on a machine.
-func programsOf(machine string) []string {
+func (l *Lab) programsOf(machine string) []string {
 	if ok, _ := filepath.Match("srv*", machine); ok {
 		return []string{moduleName}
 	}
-	return []string{dataplaneName, nodedName}
+	return l.kind.programs()
 }
 
 // Signal sends a signal to one of our programs, SIGSTOP and SIGCONT for instance.
@@ -80,12 +81,12 @@ const (
 
 // Unplug takes the cable out of a node's NIC: its carrier is lost.
 func (l *Lab) Unplug(n topology.Node, side Side) error {
-	return netns.Down(topology.FabricName, n.ID+"-"+string(side))
+	return l.kind.link(n, side, false)
 }
 
 // Plug puts it in again.
 func (l *Lab) Plug(n topology.Node, side Side) error {
-	return netns.Up(topology.FabricName, n.ID+"-"+string(side))
+	return l.kind.link(n, side, true)
 }
 
 // UnplugServer takes the cable out of a server: to everybody else it is dead.

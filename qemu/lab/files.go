@@ -23,22 +23,6 @@ func (l *Lab) prepareDir(id string) error {
 	return nil
 }
 
-func (l *Lab) prepareNode(n topology.Node) error {
-	if err := l.prepareDir(n.ID); err != nil {
-		return err
-	}
-	certificate, err := l.issue(identity.Node, n.ID, n.South.Addr())
-	if err != nil {
-		return err
-	}
-	dir := l.machineDir(n.ID)
-	text, err := l.Top.NodeYAML(n, topology.NodePaths{Certificate: certificate, Run: filepath.Join(dir, "run"), State: filepath.Join(dir, "state")})
-	if err != nil {
-		return err
-	}
-	return writeFile(filepath.Join(dir, "node.yaml"), text)
-}
-
 func (l *Lab) prepareServer(s topology.Server) error {
 	if err := l.prepareDir(s.ID); err != nil {
 		return err

@@ -25,10 +25,10 @@ func (l *Lab) AddNode(ctx context.Context) (topology.Node, error) {
 	if err := l.raiseHugepages(); err != nil {
 		return n, err
 	}
-	if err := wireNode(n, l.Top.RouterNorth); err != nil {
+	if err := l.kind.wire(n); err != nil {
 		return n, err
 	}
-	if err := l.prepareNode(n); err != nil {
+	if err := l.kind.prepare(n); err != nil {
 		return n, err
 	}
 	if err := l.apply(ctx); err != nil {
@@ -43,7 +43,7 @@ func (l *Lab) RemoveNode(ctx context.Context) error {
 	last := len(l.Top.Nodes) - 1
 	n := l.Top.Nodes[last]
 	l.Top.Nodes = l.Top.Nodes[:last]
-	return errors.Join(l.apply(ctx), l.removeMachine(n.ID, n.Namespace, n.ID+"-north", n.ID+"-south"), l.writeJSON())
+	return errors.Join(l.apply(ctx), l.endMachine(n.ID), l.kind.unwire(n), l.writeJSON())
 }
 
 // AddServer wires one more server, puts it into the cluster and starts nginx
@@ -85,7 +85,7 @@ func (l *Lab) RemoveServer(ctx context.Context) error {
 	last := len(l.Top.Servers) - 1
 	s := l.Top.Servers[last]
 	l.Top.Servers = l.Top.Servers[:last]
-	if err := errors.Join(l.apply(ctx), l.removeMachine(s.ID, s.Namespace, s.ID), l.writeJSON()); err != nil {
+	if err := errors.Join(l.apply(ctx), l.endMachine(s.ID), netns.DeleteLink(topology.FabricName, s.ID), netns.Delete(s.Namespace), l.writeJSON()); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(filepath.Join(PinsDir, s.ID)); err != nil {
@@ -94,9 +94,8 @@ func (l *Lab) RemoveServer(ctx context.Context) error {
 	return cgroupOf(s).remove()
 }
 
-// removeMachine ends what runs in a machine and removes its namespace and its
-// ports of the switches, which the namespace alone would take with it only later.
-func (l *Lab) removeMachine(id, namespace string, ports ...string) error {
+// endMachine ends what runs in a machine.
+func (l *Lab) endMachine(id string) error {
 	files, err := filepath.Glob(filepath.Join(l.machineDir(id), "*.pid"))
 	if err != nil {
 		return err
@@ -111,8 +110,5 @@ func (l *Lab) removeMachine(id, namespace string, ports ...string) error {
 	for _, file := range files {
 		errs = append(errs, removeIfThere(file))
 	}
-	for _, port := range ports {
-		errs = append(errs, netns.DeleteLink(topology.FabricName, port))
-	}
-	return errors.Join(append(errs, netns.Delete(namespace))...)
+	return errors.Join(errs...)
 }

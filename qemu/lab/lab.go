@@ -1,5 +1,6 @@
-// Package lab runs the whole cluster natively in network namespaces of one
-// machine: a client, an FRR router, LB nodes and servers, wired as
+// Package lab runs the whole cluster on one machine: a client, an FRR router,
+// servers and a controller in network namespaces, and LB nodes either natively
+// in namespaces too or as QEMU machines that boot the image, wired as
 // qemu/topology says. It needs root. Everything that it makes it also removes,
 // after a crash or an interruption too.
 package lab
@@ -14,7 +15,7 @@ import (
 	"weir/qemu/topology"
 )
 
-// Lab is the namespace lab of one source tree.
+// Lab is the lab of one source tree.
 type Lab struct {
 	Top *topology.Topology
 	Dir string // build/lab: configuration, logs, pid files, lab.json
@@ -25,12 +26,22 @@ type Lab struct {
 	// Progress is called with one line per step.
 	Progress func(line string)
 
+	kind    kind
 	started time.Time
 }
 
-// New describes the lab in the build directory (see BuildDir).
+// New describes the namespace lab in the build directory (see BuildDir).
 func New(top *topology.Topology, build string) *Lab {
-	return &Lab{Top: top, Dir: filepath.Join(build, "lab"), Bin: filepath.Join(build, "bin"), Progress: func(string) {}, started: time.Now()}
+	l := &Lab{Top: top, Dir: filepath.Join(build, "lab"), Bin: filepath.Join(build, "bin"), Progress: func(string) {}, started: time.Now()}
+	l.kind = native{l}
+	return l
+}
+
+// NewQEMU describes the QEMU lab there: its LB nodes boot the image.
+func NewQEMU(top *topology.Topology, build string) *Lab {
+	l := New(top, build)
+	l.kind = &virtual{Lab: l}
+	return l
 }
 
 // BuildDir finds the build directory: beside the running program if that lies

@@ -15,7 +15,7 @@ import (
 // Description is lab.json: what users of a running lab need to know. Its
 // names are public interface.
 type Description struct {
-	Kind    string       `json:"kind"` // "namespaces"
+	Kind    string       `json:"kind"` // "namespaces" or "qemu"
 	VIPs    []VIP        `json:"vips"`
 	Client  Machine      `json:"client"`
 	Router  RouterInfo   `json:"router"`
@@ -48,13 +48,13 @@ type RouterInfo struct {
 // NodeInfo is an LB node.
 type NodeInfo struct {
 	ID        string         `json:"id"`
-	Namespace string         `json:"namespace"`
+	Namespace string         `json:"namespace"` // empty in QEMU labs
 	North     string         `json:"north"`
 	North6    string         `json:"north6"`
 	South     string         `json:"south"`
 	Pids      map[string]int `json:"pids"`
 	Metrics   string         `json:"metrics"` // URL, reachable from every machine on the fabric
-	Admin     string         `json:"admin"`   // noded's Unix socket
+	Admin     string         `json:"admin"`   // noded's Unix socket; in QEMU labs its address and port on the control network
 	Serial    string         `json:"serial"`  // Unix socket of the console, in QEMU labs
 }
 
@@ -83,7 +83,7 @@ type ServerInfo struct {
 func (l *Lab) describe() Description {
 	t := l.Top
 	d := Description{
-		Kind:   "namespaces",
+		Kind:   l.kind.name(),
 		Client: Machine{Namespace: topology.ClientName, Address: t.Client.V4.Addr().String(), Address6: t.Client.V6.Addr().String()},
 		Router: RouterInfo{Namespace: topology.RouterName, Vtysh: "vtysh -N " + topology.RouterName},
 	}
@@ -96,12 +96,13 @@ func (l *Lab) describe() Description {
 		d.VIPs = append(d.VIPs, VIP{Name: v.Name, Address: v.Address.String(), Address6: v.Address6.String(), Port: v.Port})
 	}
 	for _, n := range t.Nodes {
-		d.LBNodes = append(d.LBNodes, NodeInfo{
-			ID: n.ID, Namespace: n.Namespace, North: n.North.Addr().String(), North6: n.North6.Addr().String(), South: n.South.Addr().String(),
-			Pids:    l.pids(n.ID, dataplaneName, nodedName),
+		info := NodeInfo{
+			ID: n.ID, North: n.North.Addr().String(), North6: n.North6.Addr().String(), South: n.South.Addr().String(),
+			Pids:    l.pids(n.ID, l.kind.programs()...),
 			Metrics: fmt.Sprintf("http://%v/metrics", n.Metrics()),
-			Admin:   filepath.Join(l.machineDir(n.ID), "run", "noded.sock"),
-		})
+		}
+		l.kind.describe(n, &info)
+		d.LBNodes = append(d.LBNodes, info)
 	}
 	for _, s := range t.Servers {
 		d.Servers = append(d.Servers, ServerInfo{

@@ -37,7 +37,7 @@ func (l *Lab) raiseHugepages() error {
 	if err != nil {
 		return err
 	}
-	need := pagesPerNode * len(l.Top.Nodes)
+	need := l.kind.hugepages() * len(l.Top.Nodes)
 	if free >= need {
 		return nil
 	}

@@ -12,6 +12,8 @@ import (
 const (
 	northLAN = "north"
 	southLAN = "south"
+
+	controlLAN = "control" // where nodes are machines of their own
 )
 
 // sysctls of each kind of namespace. All of them belong to the namespace.
@@ -67,8 +69,11 @@ func (l *Lab) buildNetwork() error {
 	if err := l.wireController(); err != nil {
 		return err
 	}
+	if err := l.kind.buildNetwork(); err != nil {
+		return err
+	}
 	for _, n := range t.Nodes {
-		if err := wireNode(n, t.RouterNorth); err != nil {
+		if err := l.kind.wire(n); err != nil {
 			return err
 		}
 	}
@@ -119,46 +124,19 @@ func (l *Lab) wireClient() error {
 	return nil
 }
 
-// wireNode makes an LB node: two NICs without addresses, which the kernel does
-// not listen to, and two exception interfaces with all of the node's addresses.
-func wireNode(n topology.Node, router topology.Link) error {
-	if err := addNamespace(n.Namespace, everywhere); err != nil {
-		return err
+// side is one of a node's NICs.
+type side struct {
+	lan, port string // the bridge, and the interface there
+	mac       net.HardwareAddr
+	addrs     []netip.Prefix // of the exception interface
+}
+
+// sidesOf are the NICs that the dataplane drives.
+func sidesOf(n topology.Node) []side {
+	return []side{
+		{northLAN, n.ID + "-" + northLAN, n.MAC(topology.North), []netip.Prefix{n.North, n.Left, n.Right, n.North6}},
+		{southLAN, n.ID + "-" + southLAN, n.MAC(topology.South), []netip.Prefix{n.South}},
 	}
-	sides := []struct {
-		nic, exception, port, lan string
-		addrs                     []netip.Prefix
-	}{
-		{"north0", "weir-north", n.ID + "-north", northLAN, []netip.Prefix{n.North, n.Left, n.Right, n.North6}},
-		{"south0", "weir-south", n.ID + "-south", southLAN, []netip.Prefix{n.South}},
-	}
-	for i, side := range sides {
-		if err := plug(n.Namespace, side.nic, side.port, side.lan); err != nil {
-			return err
-		}
-		if err := netns.Sysctl(n.Namespace, "net/ipv6/conf/"+side.nic+"/disable_ipv6", "1"); err != nil {
-			return err
-		}
-		if err := netns.DropIngress(n.Namespace, side.nic); err != nil {
-			return err
-		}
-		// A machine that is taken away and put back is the same machine: the
-		// router still knows its hardware address.
-		mac := net.HardwareAddr{0x02, 'w', 'l', 'b', byte(i), byte(n.Number)}
-		if err := netns.SetMAC(n.Namespace, side.nic, mac); err != nil {
-			return err
-		}
-		if err := netns.Tap(n.Namespace, side.exception, mac, topology.MTU); err != nil {
-			return err
-		}
-		if err := netns.Address(n.Namespace, side.exception, side.addrs...); err != nil {
-			return err
-		}
-	}
-	if err := netns.DefaultRoute(n.Namespace, "weir-north", router.V4.Addr()); err != nil {
-		return err
-	}
-	return netns.DefaultRoute(n.Namespace, "weir-north", router.V6.Addr())
 }
 
 // plug connects an interface of a machine to a LAN.

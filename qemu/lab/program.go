@@ -28,7 +28,14 @@ func (l *Lab) Start(machine, name string) error {
 	if pid := readPid(filepath.Join(l.machineDir(machine), name+".pid")); pid != 0 {
 		return fmt.Errorf("%s of %s is running already (process %d)", name, machine, pid)
 	}
-	if _, err := l.start(l.ourProgram(machine, name)); err != nil {
+	p := l.ourProgram(machine, name)
+	if n, ok := l.node(machine); ok {
+		var err error
+		if p, err = l.kind.program(n, name); err != nil {
+			return err
+		}
+	}
+	if _, err := l.start(p); err != nil {
 		return err
 	}
 	return l.writeJSON()

@@ -16,9 +16,6 @@ import (
 	"weir/qemu/topology"
 )
 
-// patience is how long each step towards readiness may take.
-const patience = 30 * time.Second
-
 // waitReady waits until the whole path works, naming the step that it waits for.
 func (l *Lab) waitReady(ctx context.Context, programs []*running) error {
 	steps := []struct {
@@ -38,7 +35,7 @@ func (l *Lab) waitReady(ctx context.Context, programs []*running) error {
 		}...)
 	}
 	for _, step := range steps {
-		if err := waitFor(ctx, programs, step.check); err != nil {
+		if err := waitFor(ctx, l.kind.patience(), programs, step.check); err != nil {
 			return fmt.Errorf("waited for: %s: %w (logs: %s)", step.what, err, l.Dir)
 		}
 		l.say("%s", step.what)
@@ -46,7 +43,7 @@ func (l *Lab) waitReady(ctx context.Context, programs []*running) error {
 	return nil
 }
 
-func waitFor(ctx context.Context, programs []*running, check func() error) error {
+func waitFor(ctx context.Context, patience time.Duration, programs []*running, check func() error) error {
 	deadline := time.Now().Add(patience)
 	for {
 		err := check()

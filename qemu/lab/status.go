@@ -34,7 +34,7 @@ func (l *Lab) Status(out io.Writer) error {
 	row("router", d.Router.Namespace, "", "zebra", "bgpd")
 	row("controller", d.Config.Namespace, d.Config.Address, configdName)
 	for _, n := range d.LBNodes {
-		row(n.ID, n.Namespace, n.North+" "+n.South, dataplaneName, nodedName)
+		row(n.ID, n.Namespace, n.North+" "+n.South, nodePrograms(d.Kind)...)
 	}
 	for _, s := range d.Servers {
 		row(s.ID, s.Namespace, s.Address, moduleName, "nginx")
@@ -46,4 +46,12 @@ func (l *Lab) Status(out io.Writer) error {
 		return errors.New("not running: " + strings.Join(dead, ", "))
 	}
 	return nil
+}
+
+// nodePrograms are what runs for a node in a lab of that kind.
+func nodePrograms(kind string) []string {
+	if kind == kindQEMU {
+		return []string{qemuName}
+	}
+	return []string{dataplaneName, nodedName}
 }

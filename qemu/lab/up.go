@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -20,6 +21,9 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 	defer unlock()
 	l.started = time.Now()
 	if err := l.checkPrograms(); err != nil {
+		return err
+	}
+	if err := l.kind.settle(ctx); err != nil {
 		return err
 	}
 	if err := l.remove(); err != nil {
@@ -76,7 +80,7 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 		if err := keep(controller, err); err != nil {
 			return err
 		}
-		l.say("starting lbmodule on every server, dataplane and noded on every node")
+		l.say("starting lbmodule on every server, %s on every node", strings.Join(l.kind.programs(), " and "))
 		if err := l.startOurs(keep); err != nil {
 			return err
 		}
@@ -110,13 +114,14 @@ const (
 func (l *Lab) checkPrograms() error {
 	needed := []string{nginxPath, filepath.Join(frrLibDir, "bgpd"), filepath.Join(frrLibDir, "zebra")}
 	if !l.Plain {
-		for _, name := range []string{dataplaneName, nodedName, moduleName, configdName} {
+		for _, name := range []string{moduleName, configdName} {
 			needed = append(needed, filepath.Join(l.Bin, name))
 		}
+		needed = append(needed, l.kind.files()...)
 	}
 	for _, path := range needed {
 		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("%s is missing: run make deps build", path)
+			return fmt.Errorf("%s is missing: run make deps build, for a QEMU lab also make image", path)
 		}
 	}
 	return nil
@@ -140,7 +145,7 @@ func (l *Lab) prepareDirs() error {
 		return err
 	}
 	for _, n := range l.Top.Nodes {
-		if err := l.prepareNode(n); err != nil {
+		if err := l.kind.prepare(n); err != nil {
 			return err
 		}
 	}
@@ -159,8 +164,12 @@ func (l *Lab) startOurs(keep func(*running, error) error) error {
 		}
 	}
 	for _, n := range l.Top.Nodes {
-		for _, name := range []string{dataplaneName, nodedName} {
-			if err := keep(l.start(l.ourProgram(n.ID, name))); err != nil {
+		for _, name := range l.kind.programs() {
+			p, err := l.kind.program(n, name)
+			if err != nil {
+				return err
+			}
+			if err := keep(l.start(p)); err != nil {
 				return err
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"text/template"
+
+	"golang.org/x/crypto/bcrypt"
 )
 
 //go:embed templates/*.tmpl
@@ -57,12 +59,28 @@ func (t *Topology) ClusterYAML() (string, error) {
 
 // ConfigdYAML is the configuration of the controller's configd.
 func (t *Topology) ConfigdYAML(p ControllerPaths) (string, error) {
-	return render("configd.yaml.tmpl", map[string]any{"Listen": t.ConfigService(), "Paths": p})
+	return render("configd.yaml.tmpl", map[string]any{"Paths": p})
 }
 
 // NodeYAML is the configuration of one LB node's dataplane and noded.
 func (t *Topology) NodeYAML(n Node, p NodePaths) (string, error) {
 	return render("node.yaml.tmpl", map[string]any{"Node": n, "Service": t.ConfigService(), "Paths": p})
+}
+
+// ConsolePassword opens the consoles of the QEMU lab's nodes.
+const ConsolePassword = "weir"
+
+// MachineYAML is the configuration of an LB node that is an appliance: of its
+// machine too. Its certificates are in the directory identity of its state.
+func (t *Topology) MachineYAML(n Node) (string, error) {
+	hash, err := bcrypt.GenerateFromPassword([]byte(ConsolePassword), bcrypt.MinCost)
+	if err != nil {
+		return "", fmt.Errorf("hash the console's password: %w", err)
+	}
+	return render("node-machine.yaml.tmpl", map[string]any{
+		"Node": n, "Service": t.ConfigServiceControl(), "Router": t.RouterNorth, "Password": string(hash),
+		"NorthMAC": n.MAC(North), "SouthMAC": n.MAC(South), "ControlMAC": n.MAC(Control),
+	})
 }
 
 // ModuleYAML is the configuration of one server's LB module.

@@ -5,6 +5,7 @@ package topology
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"strconv"
@@ -48,6 +49,20 @@ type Node struct {
 	South     netip.Prefix // on the fabric
 	Left      netip.Prefix // source of the BGP session that it holds as left neighbour
 	Right     netip.Prefix // and as right neighbour (S-60)
+	Control   netip.Prefix // on the control network; in the namespace lab there is none
+}
+
+// Sides of a node: one NIC each.
+const (
+	North = iota
+	South
+	Control
+)
+
+// MAC is the Ethernet address of a node's NIC. A machine that is taken away and
+// put back is the same machine: the router still knows its address.
+func (n Node) MAC(side int) net.HardwareAddr {
+	return net.HardwareAddr{0x02, 'w', 'l', 'b', byte(side), byte(n.Number)}
 }
 
 // Metrics is where the node's Prometheus endpoint listens.
@@ -86,15 +101,21 @@ type Topology struct {
 	RouterClient Link // the router, on the client's side
 	RouterNorth  Link // the router, on the LB nodes' side
 
-	Controller netip.Prefix // on the fabric
+	Controller        netip.Prefix // on the fabric
+	ControllerControl netip.Prefix // on the control network
 }
 
 // ClusterName is in the certificates of all machines too.
 const ClusterName = "lab"
 
-// ConfigService is where the configuration service listens.
+// ConfigService is where the configuration service is reached on the fabric.
 func (t *Topology) ConfigService() netip.AddrPort {
 	return netip.AddrPortFrom(t.Controller.Addr(), config.ConfigPort)
+}
+
+// ConfigServiceControl is where it is reached on the control network.
+func (t *Topology) ConfigServiceControl() netip.AddrPort {
+	return netip.AddrPortFrom(t.ControllerControl.Addr(), config.ConfigPort)
 }
 
 // New makes the description for the given number of LB nodes and servers. It
@@ -111,6 +132,8 @@ func New(nodes, servers int) (*Topology, error) {
 		RouterClient: Link{V4: prefix("198.51.100.1/24"), V6: prefix("2001:db8:51::1/64")},
 		RouterNorth:  Link{V4: prefix("10.10.0.1/24"), V6: prefix("2001:db8:10::1/64")},
 		Controller:   prefix("10.20.0.2/24"),
+
+		ControllerControl: prefix("10.30.0.2/24"),
 	}
 	for i := 1; i <= nodes; i++ {
 		t.Nodes = append(t.Nodes, Node{
@@ -122,6 +145,7 @@ func New(nodes, servers int) (*Topology, error) {
 			South:     prefix(fmt.Sprintf("10.20.0.%d/24", 10+i)),
 			Left:      prefix(fmt.Sprintf("10.10.0.%d/24", 100+2*i)),
 			Right:     prefix(fmt.Sprintf("10.10.0.%d/24", 101+2*i)),
+			Control:   prefix(fmt.Sprintf("10.30.0.%d/24", 10+i)),
 		})
 	}
 	for i := 1; i <= servers; i++ {

@@ -27,12 +27,14 @@ func TestEveryAddressIsUsedOnce(t *testing.T) {
 	use("router", top.RouterNorth.V4)
 	use("router", top.RouterNorth.V6)
 	use("controller", top.Controller)
+	use("controller", top.ControllerControl)
 	for _, n := range top.Nodes {
 		use(n.ID, n.North)
 		use(n.ID, n.North6)
 		use(n.ID, n.South)
 		use(n.ID, n.Left)
 		use(n.ID, n.Right)
+		use(n.ID, n.Control)
 	}
 	for _, s := range top.Servers {
 		use(s.ID, s.Address)
@@ -106,6 +108,15 @@ func TestTheProgramsAcceptTheirConfiguration(t *testing.T) {
 	}
 	if _, err := config.ParseNode("node.yaml", []byte(text)); err != nil {
 		t.Errorf("node.yaml: %v", err)
+	}
+	text, err = top.MachineYAML(top.Nodes[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := config.ParseNode("node.yaml", []byte(text)); err != nil {
+		t.Errorf("node.yaml of an appliance: %v", err)
+	} else if n.Dataplane.North.Device != "mac:02:77:6c:62:00:03" || n.Machine.Control.Addresses[0].String() != "10.30.0.13/24" {
+		t.Errorf("north is %s, control has %v", n.Dataplane.North.Device, n.Machine.Control.Addresses)
 	}
 	text, err = top.ModuleYAML(top.Servers[0], ServerPaths{Certificate: certificate, Run: "/lab/srv1/run", State: "/lab/srv1/state", Pins: "/sys/fs/bpf/weir/srv1", CGroup: "/sys/fs/cgroup/cpu/weir-srv1"})
 	if err != nil {
