@@ -1,4 +1,4 @@
-// Command weir-lab starts, shows and removes the namespace lab.
+// Command weir-lab starts, shows and removes the lab.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"weir/services/version"
 )
 
-const usage = `usage: weir-lab COMMAND
+const usage = `usage: weir-lab [-qemu] COMMAND
 
   up       start the lab and wait until it serves
   down     remove it
@@ -39,6 +39,7 @@ func main() {
 
 func run(args []string) int {
 	flags := flag.NewFlagSet("weir-lab", flag.ContinueOnError)
+	qemu := flags.Bool("qemu", false, "up, run: LB nodes are QEMU machines that boot the image")
 	plain := flags.Bool("plain", false, "up: leave our own programs out, to look at router, links and servers")
 	duration := flags.Duration("duration", 5*time.Minute, "chaos: how long events begin")
 	seed := flags.Uint64("seed", uint64(time.Now().UnixNano()), "chaos: decides the order of events")
@@ -56,7 +57,7 @@ func run(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := do(ctx, flags.Args(), options{*plain, *duration, *seed}); err != nil {
+	if err := do(ctx, flags.Args(), options{*qemu, *plain, *duration, *seed}); err != nil {
 		fmt.Fprintf(os.Stderr, "weir-lab: %v\n", err)
 		return 1
 	}
@@ -65,6 +66,7 @@ func run(args []string) int {
 
 // options are the flags of single commands.
 type options struct {
+	qemu     bool
 	plain    bool
 	duration time.Duration
 	seed     uint64
@@ -80,6 +82,9 @@ func do(ctx context.Context, args []string, o options) error {
 		return err
 	}
 	l := lab.New(top, build)
+	if o.qemu {
+		l = lab.NewQEMU(top, build)
+	}
 	l.Plain = o.plain
 	l.Progress = func(line string) { fmt.Fprintln(os.Stderr, line) }
 	switch args[0] {
