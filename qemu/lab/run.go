@@ -33,6 +33,9 @@ func (l *Lab) Run(ctx context.Context, out io.Writer) (err error) {
 		l.say("removing the lab")
 		err = errors.Join(err, l.Down())
 	}()
+	if err := l.printBoots(ctx, out, l.Top.Nodes...); err != nil {
+		return err
+	}
 	lost, err := l.sendTraffic(ctx, out)
 	if err != nil {
 		return err

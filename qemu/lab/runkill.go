@@ -8,10 +8,8 @@ import (
 	"time"
 )
 
-const (
-	killAfter    = 2 * time.Second  // into the transfers
-	killPatience = 30 * time.Second // for the router, and for the node's return
-)
+// killAfter is how far into the transfers.
+const killAfter = 2 * time.Second
 
 // killInTheMiddle kills all programs of one node in the middle of transfers,
 // starts them again, prints what happened, and returns what went wrong with
@@ -58,7 +56,7 @@ func (l *Lab) killInTheMiddle(ctx context.Context, out io.Writer) (lost []error,
 		return nil, err
 	}
 	back := time.Now()
-	within, cancel := context.WithTimeout(ctx, killPatience)
+	within, cancel := context.WithTimeout(ctx, l.kind.patience())
 	defer cancel()
 	at, err := routes.Announced(within, victim)
 	if err != nil {
@@ -67,7 +65,10 @@ func (l *Lab) killInTheMiddle(ctx context.Context, out io.Writer) (lost []error,
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "KILLED\tROUTER STOPPED USING IT AFTER\tREQUESTS MEANWHILE\tDOWNLOADS MEANWHILE\tLOST\tUSED AGAIN AFTER ITS START")
 	fmt.Fprintf(w, "%s\t%d ms\t%d\t%d\t%d\t%d ms\n\n", victim.ID, k.withdrawn.Milliseconds(), result.Requests, storyDownloads, len(lost), at.Sub(back).Milliseconds())
-	return lost, w.Flush()
+	if err := w.Flush(); err != nil {
+		return nil, err
+	}
+	return lost, l.printBoots(ctx, out, victim)
 }
 
 // killAndAwait kills the last node and returns how long the router went on using it.
@@ -82,7 +83,7 @@ func (l *Lab) killAndAwait(ctx context.Context, routes *RouteWatch) (time.Durati
 	if err := l.Kill(victim.ID); err != nil {
 		return 0, err
 	}
-	within, cancel := context.WithTimeout(ctx, killPatience)
+	within, cancel := context.WithTimeout(ctx, l.kind.patience())
 	defer cancel()
 	at, err := routes.Withdrawn(within, victim)
 	if err != nil {
