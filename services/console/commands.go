@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// command is one line's first word.
+type command struct {
+	name    string
+	args    string // as usage shows them
+	about   string
+	changes bool // needs the password
+	run     func(s *session, ctx context.Context, args []string) error
+}
+
+// commands are all of them, in the order of help. It is a function because help
+// is one of them.
+func commands() []command {
+	return []command{
+		{"status", "", "everything on the status page, in full", false, showStatus},
+		{"watch", "", "the status page, refreshed", false, func(_ *session, _ context.Context, args []string) error {
+			if len(args) > 0 {
+				return errUsage
+			}
+			return errWatch
+		}},
+		{"phases", "", "boot phases: times, results, what to do", false, showPhases},
+		{"nics", "", "network cards and their drivers", false, showNICs},
+		{"links", "", "link state and counters of every port", false, showLinks},
+		{"bgp", "", "BGP sessions of this node", false, showBGP},
+		{"nodes", "", "LB nodes as this one sees them", false, showNodes},
+		{"servers", "", "server nodes as this one sees them", false, showServers},
+		{"flows", "", "connections, packet processor, drops by reason", false, showFlows},
+		{"services", "", "programs of this node: state, restarts, resources", false, showServices},
+		{"logs", "[SOURCE [N]] [-f]", "last N lines of a service, init or kernel; -f follows", false, showLogs},
+		{"crashes", "[N]", "kernel and program crashes of earlier boots", false, showCrashes},
+		{"config", "[source|errors]", "configuration in force, without secrets", false, showConfig},
+		{"restart", "SERVICE", "restart a service", true, restart},
+		{"reboot", "", "stop everything and start again", true, end("reboot")},
+		{"poweroff", "", "stop everything and switch off", true, end("poweroff")},
+		{"login", "", "give the console's password", false, (*session).logIn},
+		{"logout", "", "take the permission back", false, (*session).logOut},
+		{"help", "[COMMAND]", "this list", false, help},
+	}
+}
+
+// errUsage has the command's usage printed.
+var errUsage = fmt.Errorf("bad arguments")
+
+// execute runs one line.
+func (s *session) execute(ctx context.Context, line string) error {
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		return nil
+	}
+	c := find(words[0])
+	if c == nil {
+		return fmt.Errorf("unknown command %q; help lists them", words[0])
+	}
+	if c.changes {
+		if err := s.authorize(ctx); err != nil {
+			return err
+		}
+	}
+	err := c.run(s, ctx, words[1:])
+	if err == errUsage {
+		return fmt.Errorf("usage: %s", c.usage())
+	}
+	return err
+}
+
+func (c *command) usage() string { return strings.TrimSpace(c.name + " " + c.args) }
+
+func find(name string) *command {
+	for _, c := range commands() {
+		if c.name == name {
+			return &c
+		}
+	}
+	return nil
+}
+
+// complete finishes the first word when Tab is pressed.
+func complete(line string, pos int, key rune) (string, int, bool) {
+	if key != '\t' || pos != len(line) || strings.Contains(line, " ") {
+		return "", 0, false
+	}
+	var found []string
+	for _, c := range commands() {
+		if strings.HasPrefix(c.name, line) {
+			found = append(found, c.name)
+		}
+	}
+	if len(found) != 1 {
+		return "", 0, false
+	}
+	return found[0] + " ", len(found[0]) + 1, true
+}
+
+func help(s *session, _ context.Context, args []string) error {
+	if len(args) > 1 {
+		return errUsage
+	}
+	if len(args) == 1 {
+		c := find(args[0])
+		if c == nil {
+			return fmt.Errorf("unknown command %q; help lists them", args[0])
+		}
+		lines := []string{c.usage(), "  " + c.about}
+		if c.changes {
+			lines = append(lines, "  needs the password")
+		}
+		return s.Page(lines)
+	}
+	var rows [][]string
+	for _, c := range commands() {
+		mark := ""
+		if c.changes {
+			mark = " *"
+		}
+		rows = append(rows, []string{c.usage(), c.about + mark})
+	}
+	return s.Page(append(table(rows), "", "* needs the password. Ctrl-C ends a command, Tab completes one."))
+}
+
+func (s *session) logIn(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		return errUsage
+	}
+	return s.authorize(ctx)
+}
+
+func (s *session) logOut(_ context.Context, args []string) error {
+	if len(args) > 0 {
+		return errUsage
+	}
+	s.login.out()
+	if s.Interactive() {
+		return errWatch
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"weir/services/api"
+)
+
+// controlTime bounds what a service may take to stop.
+const controlTime = time.Minute
+
+func restart(s *session, ctx context.Context, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	ctx, cancel := context.WithTimeout(ctx, controlTime)
+	defer cancel()
+	_, err := s.asker.Machine.Control(ctx, &api.ControlRequest{Service: args[0], Action: "restart"})
+	switch {
+	case status.Code(err) == codes.NotFound:
+		return fmt.Errorf("there is no service %q; see: services", args[0])
+	case err != nil:
+		return s.asker.Explain("init", err)
+	}
+	return s.Page([]string{args[0] + " is restarted; see: services"})
+}
+
+// end makes the command that ends the machine's life in one way.
+func end(how string) func(*session, context.Context, []string) error {
+	return func(s *session, ctx context.Context, args []string) error {
+		if len(args) > 0 {
+			return errUsage
+		}
+		answer, err := s.line.read(how + " this node? Type yes: ")
+		if err != nil {
+			return err
+		}
+		if strings.TrimSpace(answer) != "yes" {
+			return errors.New("not done")
+		}
+		ctx, cancel := context.WithTimeout(ctx, controlTime)
+		defer cancel()
+		if _, err := s.asker.Machine.End(ctx, &api.EndRequest{How: how, Who: "console"}); err != nil {
+			return s.asker.Explain("init", err)
+		}
+		return s.Page([]string{how + ": services are stopped first"})
+	}
+}

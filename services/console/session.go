@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"weir/services/console/facts"
+	"weir/services/console/terminal"
+)
+
+// session is the use of one terminal, from its opening to its end.
+type session struct {
+	*terminal.Terminal
+	asker *facts.Asker
+	login login
+	keys  *keyboard
+	line  *lineReader
+
+	refresh time.Duration // of the status page
+	idle    time.Duration // without a key after which nobody is there any more
+	facts   *facts.Facts  // the last that were gathered
+}
+
+const (
+	refreshEvery = 2 * time.Second
+	idleLimit    = 10 * time.Minute
+)
+
+func newSession(t *terminal.Terminal, a *facts.Asker) *session {
+	s := &session{Terminal: t, asker: a, refresh: refreshEvery, idle: idleLimit}
+	s.login.now = time.Now
+	return s
+}
+
+// run is the session: on a terminal the status page and the prompt in turn; on a
+// pipe one command after the other. The end of the line ends it without an error.
+func (s *session) run(ctx context.Context) error {
+	s.keys = newKeyboard(ctx, s)
+	err := s.turns(ctx)
+	if errors.Is(err, io.EOF) || ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (s *session) turns(ctx context.Context) error {
+	for {
+		if s.Interactive() {
+			if err := s.watch(ctx); err != nil {
+				return err
+			}
+		}
+		if err := s.prompt(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// prompt reads commands until the status page is wanted (nil), or forever.
+func (s *session) prompt(ctx context.Context) error {
+	s.line = newLineReader(s)
+	for {
+		text, err := s.line.read(s.promptText())
+		switch {
+		case errors.Is(err, errIdle):
+			s.login.out()
+			fmt.Fprintln(s)
+			return nil
+		case err != nil:
+			return err
+		}
+		err = s.execute(ctx, text)
+		switch {
+		case errors.Is(err, errWatch):
+			return nil
+		case errors.Is(err, io.EOF), ctx.Err() != nil:
+			return err
+		case err != nil:
+			fmt.Fprintln(s, terminal.Clean(err.Error()))
+		}
+	}
+}
+
+// promptText names the node, and shows who may change it: # as for root.
+func (s *session) promptText() string {
+	if !s.Interactive() {
+		return ""
+	}
+	name := "weir"
+	if s.facts != nil && s.facts.File != nil {
+		name = s.facts.File.Node
+	}
+	if s.login.in() {
+		return name + "# "
+	}
+	return name + "> "
+}
+
+// gather asks everybody, now.
+func (s *session) gather(ctx context.Context) *facts.Facts {
+	s.facts = s.asker.Gather(ctx)
+	return s.facts
+}
