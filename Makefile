@@ -21,7 +21,9 @@ LDFLAGS := -s -w -X weir/services/version.Version=$(VERSION)
 NET_VIRTIO := -Wl,--whole-archive -l:librte_net_virtio.a -Wl,--no-whole-archive -Wl,--start-group \
 	-l:librte_bus_pci.a -l:librte_bus_vdev.a -l:librte_ethdev.a -l:librte_net.a -l:librte_mbuf.a -l:librte_mempool.a -l:librte_ring.a \
 	-l:librte_pci.a -l:librte_eal.a -l:librte_telemetry.a -l:librte_kvargs.a -l:librte_meter.a -Wl,--end-group -lbsd -lmd -lnuma -lm
-TREE := ./dataplane/... ./services/... ./qemu/...
+# The same sources make the same programs wherever they lie.
+GOBUILD := go build -trimpath -ldflags
+TREE := ./dataplane/... ./services/... ./init/... ./image/... ./qemu/...
 
 # What a fresh Debian 12 lacks. Reasons: docs/dependencies.md.
 PACKAGES := build-essential ca-certificates pkg-config \
@@ -29,15 +31,17 @@ PACKAGES := build-essential ca-certificates pkg-config \
 	clang-14 llvm-14 libbpf-dev linux-libc-dev \
 	iproute2 ethtool bpftool procps util-linux curl \
 	frr nginx-light libnginx-mod-http-echo \
-	wrk iperf3 tcpdump nftables etcd-server
+	wrk iperf3 tcpdump nftables etcd-server \
+	qemu-system-x86 ovmf ipxe-qemu systemd-boot-efi \
+	zstd kmod dpkg-dev binutils mtools dosfstools gdisk e2fsprogs
 
-.PHONY: help deps have-deps build check test run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
+.PHONY: help deps have-deps node build image check test run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
 
 help: ## this list
 	@echo "Weir $(VERSION). As root:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 	@echo "Variables: LB_NODES (now $(LB_NODES)), SERVERS (now $(SERVERS)), FUZZTIME (now $(FUZZTIME))"
-	@echo "The targets up, down, image and bundle come with the appliance image."
+	@echo "The targets up, down and bundle come with the appliance image."
 
 deps: ## install what a fresh Debian 12 lacks (packages, nothing else)
 	@PACKAGES="$(PACKAGES)" ./qemu/deps.sh install
@@ -47,10 +51,18 @@ have-deps:
 	@PACKAGES="$(PACKAGES)" ./qemu/deps.sh check || $(MAKE) --no-print-directory deps
 	@PACKAGES="$(PACKAGES)" ./qemu/deps.sh go
 
-build: have-deps ## all programs into build/bin
+build: node ## all programs into build/bin
+	CGO_ENABLED=0 $(GOBUILD) '$(LDFLAGS)' -o $(BIN)/ ./services/lbmodule ./services/configd ./qemu/weir-lab ./qemu/weir-test
+
+# What a node runs, and what makes its image.
+node: have-deps
 	@mkdir -p $(BIN)
-	go build -ldflags '$(LDFLAGS) -extldflags "$(NET_VIRTIO)"' -o $(BIN)/dataplane ./dataplane
-	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./services/noded ./services/lbmodule ./services/configd ./services/weirctl ./qemu/weir-lab ./qemu/weir-test
+	$(GOBUILD) '$(LDFLAGS) -extldflags "$(NET_VIRTIO)"' -o $(BIN)/dataplane ./dataplane
+	CGO_ENABLED=0 $(GOBUILD) '$(LDFLAGS)' -o $(BIN)/ ./init ./services/noded ./services/weirctl ./image/weir-image \
+		$(patsubst %/main.go,./%,$(wildcard services/console/main.go))
+
+image: node ## the appliance image into build/image, and a list of what is in it
+	$(BIN)/weir-image $(if $(LOCK),-update-lock)
 
 check: build ## the quick tests (under 3 minutes)
 	$(BIN)/weir-test -quick
@@ -90,7 +102,7 @@ fuzz: have-deps ## every fuzz target for FUZZTIME each
 	done
 
 fmt: ## format all Go code
-	gofmt -w dataplane services qemu
+	gofmt -w dataplane services init image qemu
 
 vet: have-deps ## look for mistakes
 	go vet $(TREE)

@@ -6,6 +6,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/u-root/gobusybox/src/pkg/golang"
 	"github.com/u-root/mkuimage/uimage"
@@ -67,3 +68,6 @@ func (a Archive) Write(temp, output string) error {
 		uimage.WithCPIOOutput(output),
 	)
 }
+
+// CommandsKey changes with the list of commands.
+func CommandsKey() string { return strings.Join(append(slices.Clone(extra), Commands...), " ") }
