@@ -40,6 +40,7 @@ func commands() []command {
 		{"restart", "SERVICE", "restart a service", true, restart},
 		{"reboot", "", "stop everything and start again", true, end("reboot")},
 		{"poweroff", "", "stop everything and switch off", true, end("poweroff")},
+		{"shell", "", "a shell; exit comes back", true, shell},
 		{"login", "", "give the console's password", false, (*session).logIn},
 		{"logout", "", "take the permission back", false, (*session).logOut},
 		{"help", "[COMMAND]", "this list", false, help},

@@ -104,7 +104,7 @@ func flowText(f *facts.Facts) []string {
 		return []string{"not known: " + f.DataplaneErr.Error()}
 	}
 	w := d.Flows
-	out := []string{fmt.Sprintf("%d established, %d half-open, %d pending; room for %d", w.GetEstablished(), w.GetHalfOpen(), w.GetPending(), w.GetCapacity())}
+	out := []string{fmt.Sprintf("%d established of %d, %d half-open, %d pending", w.GetEstablished(), w.GetCapacity(), w.GetHalfOpen(), w.GetPending())}
 	var drops, before uint64
 	for _, v := range d.Drops {
 		drops += v
@@ -116,8 +116,7 @@ func flowText(f *facts.Facts) []string {
 	for _, t := range d.Workers {
 		busy = max(busy, t.Busy)
 	}
-	out[0] += fmt.Sprintf("; dropped %d%s; cores %.0f%% busy", drops, perSecond(f, drops, before), 100*busy)
-	return out
+	return append(out, fmt.Sprintf("dropped %d%s, busiest core %.0f%% busy", drops, perSecond(f, drops, before), 100*busy))
 }
 
 // beforeDataplane is the dataplane of the facts before, if it is the same life of it.
@@ -252,7 +251,8 @@ func machineText(f *facts.Facts) []string {
 	}
 	i := b.Identity
 	return []string{
-		fmt.Sprintf("%s %s, serial %s, uuid %s", i.GetVendor(), i.GetProduct(), first(i.GetSerial()), first(i.GetUuid())),
+		fmt.Sprintf("%s %s", i.GetVendor(), i.GetProduct()),
+		fmt.Sprintf("serial %s, uuid %s", first(i.GetSerial()), first(i.GetUuid())),
 		fmt.Sprintf("kernel %s, clock %s, watchdog %s", first(b.Kernel), first(b.ClockSource), first(b.Watchdog)),
 	}
 }
