@@ -13,22 +13,38 @@ import (
 	"strings"
 )
 
-// labPackage brings up the namespace lab, so it runs alone.
-const labPackage = "weir/qemu/labtest"
+// These bring up the namespace lab and machines with the image, so they run
+// alone. Tests of the image that take long have a name of their own.
+const (
+	labPackage  = "weir/qemu/labtest"
+	bootPackage = "weir/qemu/boottest"
+	longTests   = "^TestLong"
+)
 
 func main() {
-	quick := flag.Bool("quick", false, "leave out the lab and long simulations")
+	quick := flag.Bool("quick", false, "leave out the lab, the image and long simulations")
+	long := flag.Bool("long", false, "only what takes too long otherwise: hours")
 	noSkips := flag.Bool("no-skips", false, "fail if a test was skipped")
 	race := flag.Bool("race", false, "run unit tests under the race detector")
 	flag.Parse()
-	if err := run(*quick, *noSkips, *race); err != nil {
+	all := run
+	if *long {
+		all = runLong
+	}
+	total := &tally{out: os.Stdout}
+	if err := all(total, options{quick: *quick, race: *race}); err != nil {
+		fmt.Fprintf(os.Stderr, "weir-test: %v\n", err)
+		os.Exit(1)
+	}
+	if err := total.verdict(*noSkips); err != nil {
 		fmt.Fprintf(os.Stderr, "weir-test: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(quick, noSkips, race bool) error {
-	total := &tally{out: os.Stdout}
+type options struct{ quick, race bool }
+
+func run(total *tally, o options) error {
 	total.step("gofmt", formatted)
 	packages, err := list()
 	if err != nil {
@@ -36,41 +52,52 @@ func run(quick, noSkips, race bool) error {
 	}
 	total.step("go vet", func() error { return quiet("go", append([]string{"vet"}, packages...)...) })
 	args := []string{"-p", "2", "-timeout", "10m"}
-	if quick {
+	if o.quick {
 		args = append(args, "-short")
 	} else {
 		args = append(args, "-count=1") // some draw fresh seeds: what passed before proves nothing for them
 	}
-	if race {
+	if o.race {
 		args = append(args, "-race")
 	}
-	var units []string
 	for _, p := range packages {
-		if p != labPackage {
-			units = append(units, p)
+		if p != labPackage && p != bootPackage {
+			args = append(args, p)
 		}
 	}
-	if err := total.goTest(false, append(args, units...)); err != nil {
+	if err := total.goTest(false, args); err != nil {
 		return err
 	}
-	if !quick {
-		if err := total.goTest(true, []string{"-count=1", "-p", "1", "-timeout", "45m", labPackage}); err != nil {
-			return err
-		}
+	if o.quick {
+		return nil
 	}
-	fmt.Println(total.line())
-	if total.failed > 0 {
-		return fmt.Errorf("failed: %s", strings.Join(total.failures, ", "))
+	return total.goTest(true, alone("45m", labPackage))
+}
+
+func runLong(total *tally, _ options) error {
+	return total.goTest(true, alone("12h", "-run", longTests, bootPackage))
+}
+
+// alone are the arguments for a package beside which nothing runs.
+func alone(timeout string, more ...string) []string {
+	return append([]string{"-count=1", "-p", "1", "-timeout", timeout}, more...)
+}
+
+// verdict prints the last line, and is an error unless all is well.
+func (t *tally) verdict(noSkips bool) error {
+	fmt.Fprintln(t.out, t.line())
+	if t.failed > 0 {
+		return fmt.Errorf("failed: %s", strings.Join(t.failures, ", "))
 	}
-	if noSkips && total.skipped > 0 {
-		return fmt.Errorf("%d tests were skipped: install what they lack (make deps)", total.skipped)
+	if noSkips && t.skipped > 0 {
+		return fmt.Errorf("%d tests were skipped: install what they lack (make deps)", t.skipped)
 	}
 	return nil
 }
 
 // list names the packages of the tree.
 func list() ([]string, error) {
-	out, err := exec.Command("go", "list", "./dataplane/...", "./services/...", "./qemu/...").CombinedOutput()
+	out, err := exec.Command("go", "list", "./dataplane/...", "./services/...", "./image/...", "./init/...", "./qemu/...").CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("list packages: %w: %s", err, bytes.TrimSpace(out))
 	}
@@ -78,7 +105,7 @@ func list() ([]string, error) {
 }
 
 func formatted() error {
-	out, err := exec.Command("gofmt", "-l", "dataplane", "services", "qemu").CombinedOutput()
+	out, err := exec.Command("gofmt", "-l", "dataplane", "services", "image", "init", "qemu").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("gofmt: %w: %s", err, bytes.TrimSpace(out))
 	}

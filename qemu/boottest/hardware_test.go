@@ -1,0 +1,31 @@
+package boottest
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestANodeWithoutANICAtTheConfiguredAddressSaysWhichItFound(t *testing.T) {
+	c := good(t, freePort(t)).edit(t, fmt.Sprintf("north: {device: \"mac:%v\"", northMAC), fmt.Sprintf("north: {device: \"mac:%v\"", absentMAC))
+	n := switchOn(t, machine(t, stateDisk(t, c.files())))
+	n.wants("nics", "failed", bootPatience, "north|"+absentMAC.String(), "node.yaml")
+	n.says("the list of NICs", n.ask("nics"), northMAC.String()+"|"+southMAC.String()+"|"+controlMAC.String())
+	n.fine(patience, "state", "configuration", "network", "hugepages")
+}
+
+func TestANodeWithTooLittleMemoryForItsHugepagesSaysHowMuchItHas(t *testing.T) {
+	c := good(t, freePort(t)).edit(t, "per_numa: 96MiB", "per_numa: 2GiB")
+	n := switchOn(t, machine(t, stateDisk(t, c.files())))
+	n.wants("hugepages", "failed", bootPatience, "2GiB|NUMA node 0", "machine.hugepages.per_numa|memory")
+	n.fine(patience, "state", "configuration", "network")
+}
+
+func TestWithoutAnIOMMUTheNICsAreOnUIO(t *testing.T) {
+	r := startRouter(t)
+	m := machine(t, stateDisk(t, good(t, r.port).files()))
+	m.IOMMU = false
+	n := switchOn(t, m)
+	n.fine(bootPatience, phases...)
+	n.serves(r)
+	n.says("the list of NICs", n.ask("nics"), "uio_pci_generic")
+}

@@ -1,0 +1,49 @@
+package boottest
+
+import (
+	"testing"
+
+	"weir/qemu/vm"
+)
+
+func TestAHealthyNodeBootsFromKernelAndInitramfs(t *testing.T) {
+	r := startRouter(t)
+	disk := stateDisk(t, good(t, r.port).files())
+	m := machine(t, disk)
+	n := switchOn(t, m)
+	n.fine(bootPatience, phases...)
+	n.serves(r)
+	n.says("the status", n.ask("status"), "lb1 of boottest|slot net|6d5f0f5c-2f0e-4a59-9c38-0123456789ab|WEIR-0001|read-write")
+	n.says("the list of NICs", n.ask("nics"), "vfio-pci|"+northMAC.String()+"|"+southMAC.String()+"|"+controlMAC.String())
+
+	// What it keeps outlives a reboot.
+	n.login()
+	n.reboots()
+	n.fine(bootPatience, phases...)
+	n.serves(r)
+	n.switchOff()
+	r.withdrawn(patience)
+	checkFS(t, extract(t, disk))
+	if !stateIntact(t, extract(t, disk)) {
+		t.Error("the state database is no good")
+	}
+}
+
+func TestAHealthyNodeBootsFromTheUKI(t *testing.T) {
+	r := startRouter(t)
+	m := machine(t, stateDisk(t, good(t, r.port).files()))
+	m.Boot = vm.Boot{UKI: image("weir.efi")}
+	n := switchOn(t, m)
+	n.fine(uefiPatience, phases...)
+	n.serves(r)
+}
+
+func TestAHealthyNodeBootsFromTheDiskImage(t *testing.T) {
+	r := startRouter(t)
+	m := machine(t, diskImage(t, good(t, r.port).files()))
+	m.Boot = vm.Boot{Disk: true}
+	n := switchOn(t, m)
+	n.fine(uefiPatience, phases...)
+	n.serves(r)
+	n.says("the status", n.ask("status"), "slot a|read-write")
+}
