@@ -95,16 +95,18 @@ func (d Disk) args(i int) []string {
 	if d.ReadOnly {
 		mode = "read-only=on"
 	}
-	disk := fmt.Sprintf("disk%d", i)
+	disk, limits := fmt.Sprintf("disk%d", i), ""
 	// What a machine has flushed needs to outlive its power, not the host's.
 	argv := []string{"-blockdev", fmt.Sprintf("driver=file,node-name=%s,%s,cache.no-flush=on,filename=%s", disk, mode, comma(d.Path))}
 	if d.WriteLog != "" {
 		argv = append(argv,
 			"-blockdev", fmt.Sprintf("driver=file,node-name=%s-log,cache.no-flush=on,filename=%s", disk, comma(d.WriteLog)),
-			"-blockdev", fmt.Sprintf("driver=blklogwrites,node-name=%s-logged,log-sector-size=512,file=%s,log=%s-log", disk, disk, disk))
+			"-blockdev", fmt.Sprintf("driver=blklogwrites,node-name=%s-logged,log-sector-size=512,log-super-update-interval=1,file=%s,log=%s-log", disk, disk, disk))
 		disk += "-logged"
+		// QEMU 7.2 may write the zeroes of one request into the log of another.
+		limits = ",write-zeroes=off,discard=off"
 	}
-	device := fmt.Sprintf("virtio-blk-pci,drive=%s,addr=%#x,bootindex=%d", disk, firstDiskSlot+i, i+1)
+	device := fmt.Sprintf("virtio-blk-pci,drive=%s,addr=%#x,bootindex=%d", disk, firstDiskSlot+i, i+1) + limits
 	if d.Serial != "" {
 		device += ",serial=" + comma(d.Serial)
 	}

@@ -44,8 +44,8 @@ func TestWithoutAnIOMMUTheNICsAreNotBehindOne(t *testing.T) {
 func TestALoggedDiskIsAttachedThroughItsLog(t *testing.T) {
 	m := &Machine{Name: "lb1", Dir: "/d", Memory: 768, Boot: Boot{Disk: true}, Disks: []Disk{{Path: "/a,b.img", Serial: "state", WriteLog: "/w.log"}}}
 	all := strings.Join(m.Argv(KVM), " ")
-	for _, want := range []string{"filename=/a,,b.img", "driver=blklogwrites,node-name=disk0-logged,log-sector-size=512,file=disk0,log=disk0-log",
-		"virtio-blk-pci,drive=disk0-logged,addr=0x8", "serial=state", "OVMF_CODE", "-accel kvm -cpu host"} {
+	for _, want := range []string{"filename=/a,,b.img", "driver=blklogwrites,node-name=disk0-logged,log-sector-size=512,log-super-update-interval=1,file=disk0,log=disk0-log",
+		"virtio-blk-pci,drive=disk0-logged,addr=0x8", "write-zeroes=off,discard=off", "serial=state", "OVMF_CODE", "-accel kvm -cpu host"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("lacks %s: %s", want, all)
 		}
