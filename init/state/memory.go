@@ -17,6 +17,8 @@ var carried = []struct {
 	atMost  int64
 }{
 	{"node.yaml", mib}, {"node.yaml.last-good", mib}, {"identity/*", mib}, {"boot/*", mib}, {"state.db", 64 * mib},
+	// A cluster file with its key, and what the configuration service said last.
+	{"cluster*", mib}, {"last-good-configuration", 16 * mib},
 }
 
 // inMemory makes the state a folder in memory.
