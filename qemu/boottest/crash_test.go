@@ -8,7 +8,7 @@ import (
 
 func TestAHungPID1IsResetByTheHardwareWatchdog(t *testing.T) {
 	n, r := serving(t)
-	n.says("the status", n.ask("status"), "i6300esb")
+	n.says("the status", n.ask("status"), "i6300ESB")
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	q, err := n.QMP(ctx)

@@ -16,7 +16,7 @@ func TestANodeWithoutANICAtTheConfiguredAddressSaysWhichItFound(t *testing.T) {
 func TestANodeWithTooLittleMemoryForItsHugepagesSaysHowMuchItHas(t *testing.T) {
 	c := good(t, freePort(t)).edit(t, "per_numa: 96MiB", "per_numa: 2GiB")
 	n := switchOn(t, machine(t, stateDisk(t, c.files())))
-	n.wants("hugepages", "failed", bootPatience, "2GiB|NUMA node 0", "machine.hugepages.per_numa|memory")
+	n.wants("hugepages", "failed", bootPatience, "cannot give 2 GiB for huge pages: it has", "more memory|machine.hugepages.per_numa")
 	n.fine(patience, "state", "configuration", "network")
 }
 

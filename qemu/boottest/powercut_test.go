@@ -33,7 +33,15 @@ func TestLongAfterAPowerCutAtAnyOf200MomentsTheNodeServes(t *testing.T) {
 	powerCuts(t, 10*time.Minute, 200, 200)
 }
 
-// powerCuts records a first boot, a changed configuration and so much running,
+func TestAfterAPowerCutWhileTheStateDiskIsFormattedItIsFormattedAgain(t *testing.T) {
+	powerCutsAtFormatting(t, 2)
+}
+
+func TestLongAfterAPowerCutAtAnyMomentOfFormattingItIsFormattedAgain(t *testing.T) {
+	powerCutsAtFormatting(t, 40)
+}
+
+// powerCuts records a boot, a changed configuration and so much running,
 // cuts the power at prefixes of that, and boots some of them.
 func powerCuts(t *testing.T, running time.Duration, prefixes, boots int) {
 	r := startRouter(t)
@@ -52,11 +60,7 @@ func powerCuts(t *testing.T, running time.Duration, prefixes, boots int) {
 	changed := time.Now()
 	n.change("ports: 80", "ports: 8080")
 	<-time.After(time.Until(changed.Add(running))) // what is recorded is its running
-	if err := n.Kill(); err != nil {
-		t.Fatal(err)
-	}
-
-	log := openLog(t, recording)
+	log := n.recorded(recording)
 	flushes := 0
 	for _, e := range log.Entries {
 		if e.Flags&powercut.Flush != 0 {
@@ -91,6 +95,52 @@ func powerCuts(t *testing.T, running time.Duration, prefixes, boots int) {
 		})
 	}
 	t.Logf("the database was rebuilt after %d of %d power cuts", rebuilt, prefixes)
+}
+
+// powerCutsAtFormatting records how an empty disk becomes a state disk, and
+// boots with what power cuts within that leave.
+func powerCutsAtFormatting(t *testing.T, boots int) {
+	r := startRouter(t)
+	disk := filepath.Join(t.TempDir(), "marked.img")
+	if err := vm.EmptyStateDisk(disk, diskSize/mib); err != nil {
+		t.Fatal(err)
+	}
+	base := copyOf(t, disk)
+	recording := filepath.Join(t.TempDir(), "writes")
+	if err := os.WriteFile(recording, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := machine(t)
+	m.Boot.Initrd = builtIn(t, good(t, r.port))
+	m.Disks = []vm.Disk{{Path: disk, WriteLog: recording}}
+	n := switchOn(t, m)
+	n.phase("state", bootPatience)
+	log := n.recorded(recording)
+	random := rand.New(rand.NewPCG(4, 100))
+	for i := range boots {
+		at := (len(log.Entries)*i + random.IntN(len(log.Entries))) / boots
+		t.Run(fmt.Sprintf("after %d of %d requests", at, len(log.Entries)), func(t *testing.T) {
+			cut := filepath.Join(t.TempDir(), "cut.img")
+			if err := log.Disk(base, cut, at, uint64(i)); err != nil {
+				t.Fatal(err)
+			}
+			m := machine(t, cut)
+			m.Boot.Initrd = builtIn(t, good(t, r.port))
+			n := switchOn(t, m)
+			n.fine(bootPatience, phases...)
+			n.serves(r)
+			n.says("the status", n.ask("status"), "read-write")
+		})
+	}
+}
+
+// recorded cuts the machine's power and reads what its disk was asked to do.
+func (n *node) recorded(path string) *powercut.Log {
+	n.t.Helper()
+	if err := n.Kill(); err != nil {
+		n.t.Fatal(err)
+	}
+	return openLog(n.t, path)
 }
 
 func openLog(t *testing.T, path string) *powercut.Log {

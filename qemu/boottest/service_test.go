@@ -29,7 +29,7 @@ func TestADataplaneThatIsKilledTenTimesBacksOffAndComesBack(t *testing.T) {
 			switch s := n.service("dataplane"); s.state {
 			case "backing off":
 				if !backedOff {
-					n.says("the status", n.ask("status"), "dataplane ended, last signal: killed; started again in|logs dataplane")
+					n.says("the status", n.ask("status"), "dataplane ended, last signal: killed; started again in|see: logs dataplane")
 				}
 				backedOff = true
 				return fmt.Errorf("the dataplane is %s", s.line)

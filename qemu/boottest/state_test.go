@@ -63,7 +63,7 @@ func TestWhatInitMayNotFormatIsTheSameToTheByteAfterwards(t *testing.T) {
 	m := machine(t, paths...)
 	m.Boot.Initrd = builtIn(t, good(t, r.port))
 	n := switchOn(t, m)
-	n.wants("state", "degraded", bootPatience, "left alone", vm.StateLabel)
+	n.wants("state", "degraded", bootPatience, "left alone|in memory only", vm.StateLabel)
 	n.serves(r)
 	n.switchOff()
 	for name, path := range disks {
@@ -78,7 +78,7 @@ func TestANodeWithoutAStateDiskServesAndSaysThatItForgets(t *testing.T) {
 	m := machine(t)
 	m.Boot.Initrd = builtIn(t, good(t, r.port))
 	n := switchOn(t, m)
-	n.wants("state", "degraded", bootPatience, "no ", "WEIR STATE DISK")
+	n.wants("state", "degraded", bootPatience, "there is no disk|in memory only", "WEIR STATE DISK|weir-state")
 	n.fine(patience, "configuration", "nics", "services")
 	n.serves(r)
 }
@@ -88,7 +88,7 @@ func TestANodeWhoseStateDiskIsFullServes(t *testing.T) {
 	disk := stateDisk(t, good(t, r.port).files())
 	occupy(t, disk)
 	n := switchOn(t, machine(t, disk))
-	n.wants("state", "degraded", bootPatience, "full", "")
+	n.wants("state", "degraded", bootPatience, "the state partition is full|memory only", "delete what does not belong there|larger disk")
 	n.fine(patience, "configuration", "nics", "services")
 	n.serves(r)
 }
@@ -100,7 +100,7 @@ func TestANodeWhoseStateDiskIsReadOnlyServes(t *testing.T) {
 	m := machine(t)
 	m.Disks = []vm.Disk{{Path: disk, ReadOnly: true}}
 	n := switchOn(t, m)
-	n.wants("state", "degraded", bootPatience, "read-only", "")
+	n.wants("state", "degraded", bootPatience, "the disk is read-only|memory only", "make the disk writable")
 	n.fine(patience, "configuration", "nics", "services")
 	n.serves(r)
 	n.switchOff()
