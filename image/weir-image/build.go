@@ -7,12 +7,23 @@ import (
 	"path/filepath"
 	"strings"
 
+	"weir/image/disk"
+	"weir/image/inputs"
 	"weir/image/manifest"
 	"weir/image/modules"
+	"weir/image/uki"
 )
 
-// commandLine is what the kernel is told, see docs/image.md.
+// commandLine is what the kernel is told; the reasons are in docs/image.md.
 const commandLine = "console=tty0 console=ttyS0,115200 panic=10 oops=panic loglevel=5 intel_iommu=on iommu=pt"
+
+// The files of an image.
+const (
+	kernelFile    = "vmlinuz"
+	initramfsFile = "initramfs.cpio.zst"
+	unifiedFile   = "weir.efi"
+	diskFile      = "disk.img"
+)
 
 func (b *build) run() error {
 	if err := b.absolute(); err != nil {
@@ -22,46 +33,145 @@ func (b *build) run() error {
 	if err != nil {
 		return err
 	}
-	var r release
-	if r.Version, err = version(b.source); err != nil {
-		return err
-	}
-	if r.BuildTime, err = buildTime(b.source); err != nil {
-		return err
-	}
-	if r.Kernel, err = modules.Version(in.kernel.Root); err != nil {
-		return err
-	}
-	a, err := b.root(in, r)
+	r, err := b.release(in)
 	if err != nil {
 		return err
 	}
+	key, err := b.key(in, r)
+	if err != nil {
+		return err
+	}
+	m, current := b.current(key)
+	if !current {
+		if m, err = b.make(in, r); err != nil {
+			return err
+		}
+		if err := b.remember(key); err != nil {
+			return err
+		}
+	}
+	fmt.Print(table(m, relative(b.source, b.out)))
+	return nil
+}
+
+func (b *build) release(in sources) (r release, err error) {
+	if r.Version, err = version(b.source); err != nil {
+		return r, err
+	}
+	if r.BuildTime, err = buildTime(b.source); err != nil {
+		return r, err
+	}
+	r.Kernel, err = modules.Version(in.kernel.Root)
+	return r, err
+}
+
+// make writes all files of the image. Each appears under its name when it is
+// complete.
+func (b *build) make(in sources, r release) (m manifest.Manifest, err error) {
+	a, err := b.root(in, r)
+	if err != nil {
+		return m, err
+	}
+	m = manifest.Manifest{Version: r.Version, BuildTime: r.BuildTime, Kernel: r.Kernel, CommandLine: commandLine, Locked: in.locked, Inputs: in.all}
+	if m.Space, err = groups(a); err != nil {
+		return m, err
+	}
+	if err := writeContents(b.out, a); err != nil {
+		return m, err
+	}
 	archive := filepath.Join(b.work, "initramfs.cpio")
 	if err := a.Write(b.work, archive); err != nil {
-		return err
+		return m, err
 	}
-	if err := command("zstd", "-q", "-f", "-15", "-T2", archive, "-o", filepath.Join(b.out, "initramfs.cpio.zst")); err != nil {
-		return err
+	if err := compress(archive, filepath.Join(b.out, initramfsFile)); err != nil {
+		return m, err
 	}
-	if err := copyFile(filepath.Join(in.kernel.Root, "boot", "vmlinuz-"+r.Kernel), filepath.Join(b.out, "vmlinuz")); err != nil {
-		return err
+	if err := copyFile(filepath.Join(in.kernel.Root, "boot", "vmlinuz-"+r.Kernel), filepath.Join(b.out, kernelFile)); err != nil {
+		return m, err
 	}
-	m := manifest.Manifest{Version: r.Version, BuildTime: r.BuildTime, Kernel: r.Kernel, CommandLine: commandLine, Locked: in.locked, Inputs: in.all}
-	for _, name := range []string{"vmlinuz", "initramfs.cpio.zst"} {
+	unified := uki.Image{
+		Stub:      filepath.Join(in.stub.Root, "usr/lib/systemd/boot/efi/linuxx64.efi.stub"),
+		Kernel:    filepath.Join(b.out, kernelFile),
+		Initramfs: filepath.Join(b.out, initramfsFile),
+		OSRelease: fmt.Sprintf("ID=weir\nNAME=Weir\nPRETTY_NAME=\"Weir %s\"\nVERSION_ID=%s\n", r.Version, r.Version),
+
+		CommandLine: commandLine,
+		Uname:       r.Kernel,
+	}
+	if err := unified.Write(b.work, filepath.Join(b.out, unifiedFile)); err != nil {
+		return m, err
+	}
+	if err := disk.Make(b.work, filepath.Join(b.out, unifiedFile), filepath.Join(b.out, diskFile), r.BuildTime); err != nil {
+		return m, err
+	}
+	for _, name := range []string{kernelFile, initramfsFile, unifiedFile, diskFile} {
 		o, err := manifest.Describe(b.out, name)
 		if err != nil {
-			return err
+			return m, err
 		}
 		m.Outputs = append(m.Outputs, o)
 	}
-	return m.Write(b.out)
+	return m, m.Write(b.out)
 }
 
-func command(name string, args ...string) error {
-	c := exec.Command(name, args...)
-	c.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
+// compress uses a level that packs as well as the image needs and takes seconds.
+// How many threads there are makes no difference to the output.
+func compress(from, to string) error {
+	part := to + ".part"
+	c := exec.Command("zstd", "--quiet", "--force", "-12", "--long=25", "-T2", from, "-o", part)
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", strings.Join(c.Args, " "), err, strings.TrimSpace(string(out)))
 	}
-	return nil
+	return os.Rename(part, to)
+}
+
+// key changes with everything that the image depends on, this program included.
+func (b *build) key(in sources, r release) (string, error) {
+	var text strings.Builder
+	text.WriteString(r.text())
+	for _, i := range in.all {
+		fmt.Fprintln(&text, i.Name, i.Version, i.SHA256)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	files := []string{self, filepath.Join(b.source, "go.mod"), filepath.Join(b.source, "go.sum")}
+	for _, p := range programs {
+		files = append(files, filepath.Join(b.bin, p.name))
+	}
+	for _, path := range files {
+		hash, err := inputs.HashFile(path)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(&text, filepath.Base(path), hash)
+	}
+	return text.String(), nil
+}
+
+func (b *build) keyFile() string { return filepath.Join(b.work, "image.key") }
+
+func (b *build) remember(key string) error { return os.WriteFile(b.keyFile(), []byte(key), 0o644) }
+
+// current is the image that is there, if it was made of the same and is complete.
+func (b *build) current(key string) (manifest.Manifest, bool) {
+	m, err := manifest.Read(b.out)
+	made, err2 := os.ReadFile(b.keyFile())
+	if err != nil || err2 != nil || string(made) != key {
+		return m, false
+	}
+	for _, o := range m.Outputs {
+		if there, err := manifest.Describe(b.out, o.Name); err != nil || there != o {
+			return m, false
+		}
+	}
+	return m, true
+}
+
+func relative(base, path string) string {
+	if r, err := filepath.Rel(base, path); err == nil && !strings.HasPrefix(r, "..") {
+		return r
+	}
+	return path
 }

@@ -12,6 +12,7 @@ var programs = []struct{ name, place string }{
 	{"dataplane", "bin/dataplane"},
 	{"noded", "bin/noded"},
 	{"weirctl", "bin/weirctl"},
+	{"console", "bin/console"},
 }
 
 // root puts the contents of the initramfs together.
