@@ -92,8 +92,8 @@ func (s System) links() error {
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			return fmt.Errorf("make the folder of %s: %w", l.name, err)
 		}
-		if was, err := os.Readlink(name); err == nil && was == l.target {
-			continue
+		if _, err := os.Readlink(name); err == nil {
+			continue // from the archive
 		}
 		os.Remove(name) // an empty folder of that name, from the archive; a full one stays, and is told below
 		if err := os.Symlink(l.target, name); err != nil {
