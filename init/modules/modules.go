@@ -1,0 +1,119 @@
+package modules
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/u-root/u-root/pkg/kmodule"
+	"golang.org/x/sys/unix"
+
+	"weir/init/phase"
+	"weir/init/sysfs"
+)
+
+// Always are modules that no device asks for. One that the kernel has built in,
+// or that is not in the image, is no mistake unless it is needed later: then
+// that phase tells.
+var Always = []string{"crc32c_generic", "ext4", "vfat", "tun", "efivarfs", "efi_pstore", "vfio_iommu_type1"}
+
+// Loader loads kernel modules with what they depend on. Any goroutine may use it.
+type Loader struct {
+	prober  *kmodule.Prober
+	aliases Aliases
+}
+
+// NewLoader reads what modules there are for the running kernel.
+func NewLoader() (*Loader, error) {
+	release := sysfs.Text("/proc/sys/kernel/osrelease")
+	p, err := kmodule.NewProber(kmodule.ProbeOpts{KVer: release})
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(filepath.Join("/lib/modules", release, "modules.alias"))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	aliases, err := ReadAliases(f)
+	if err != nil {
+		return nil, fmt.Errorf("modules.alias: %w", err)
+	}
+	return &Loader{p, aliases}, nil
+}
+
+// Load loads a module by its name or by something that it is an alias of. What
+// is there already is no error.
+func (l *Loader) Load(name string) error {
+	names := []string{name}
+	if strings.ContainsAny(name, ":-") {
+		if found := l.aliases.Modules(name); len(found) > 0 {
+			names = found
+		}
+	}
+	var failed error
+	for _, n := range names {
+		failed = errors.Join(failed, l.prober.Probe(n, ""))
+	}
+	return failed
+}
+
+// Devices loads the modules of all devices. Loading one makes more devices
+// appear, a disk behind its controller: it goes on until nothing new comes.
+func (l *Loader) Devices() (n int, failed error) {
+	done := map[string]bool{}
+	for {
+		var names []string
+		for _, modalias := range modaliases("") {
+			for _, m := range l.aliases.Modules(modalias) {
+				if !done[m] {
+					done[m] = true
+					names = append(names, m)
+				}
+			}
+		}
+		if len(names) == 0 {
+			return n, failed
+		}
+		for _, m := range names {
+			if err := l.prober.Probe(m, ""); err != nil && !errors.Is(err, unix.ENODEV) {
+				failed = errors.Join(failed, fmt.Errorf("%s: %w", m, err))
+				continue
+			}
+			n++
+		}
+	}
+}
+
+// modaliases collects what the devices say of themselves.
+func modaliases(root string) []string {
+	paths, _ := filepath.Glob(filepath.Join(root, "/sys/bus/*/devices/*/modalias"))
+	var all []string
+	for _, path := range paths {
+		if text := sysfs.Text(path); text != "" {
+			all = append(all, text)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Boot is the phase.
+func Boot() (*Loader, phase.Outcome) {
+	const remedy = "boot the image with the kernel that it was built with"
+	l, err := NewLoader()
+	if err != nil {
+		return nil, phase.Fail(remedy, "%v", err)
+	}
+	for _, name := range Always {
+		_ = l.Load(name)
+	}
+	n, failed := l.Devices()
+	if failed != nil {
+		return l, phase.Degrade("see the kernel's log; the devices of these modules cannot be used", "%s", strings.ReplaceAll(failed.Error(), "\n", "; "))
+	}
+	return l, phase.Detail("%d for this machine's devices", n)
+}
