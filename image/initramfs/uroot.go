@@ -3,6 +3,7 @@ package initramfs
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -33,10 +34,17 @@ func BuildCommands(dir, temp, output string) error {
 	for _, name := range Commands {
 		packages = append(packages, core+name)
 	}
+	// The library takes the toolchain that compiled it, but what is built with
+	// -trimpath does not know which that was.
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return fmt.Errorf("go env GOROOT: %w", err)
+	}
 	part := output + ".part"
-	err := uimage.Create(llog.Default(),
+	err = uimage.Create(llog.Default(),
 		uimage.WithEnv(
 			golang.DisableCGO(), golang.WithGOOS("linux"), golang.WithGOARCH("amd64"), golang.WithWorkingDir(dir),
+			golang.WithGOROOT(strings.TrimSpace(string(goroot))),
 			golang.WithBuildTag("goshliner")), // line editing that a plain VT100 can show
 		uimage.WithTempDir(temp),
 		uimage.WithBusyboxCommands(packages...),
