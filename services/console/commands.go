@@ -37,6 +37,7 @@ func commands() []command {
 		{"logs", "[SOURCE [N]] [-f]", "last N lines of a service, init or kernel; -f follows", false, showLogs},
 		{"crashes", "[N]", "kernel and program crashes of earlier boots", false, showCrashes},
 		{"config", "[source|errors]", "configuration in force, without secrets", false, showConfig},
+		{"check", "", "network checks, from the cable upwards", false, checkNetwork},
 		{"restart", "SERVICE", "restart a service", true, restart},
 		{"reboot", "", "stop everything and start again", true, end("reboot")},
 		{"poweroff", "", "stop everything and switch off", true, end("poweroff")},

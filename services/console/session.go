@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"weir/services/console/check"
 	"weir/services/console/facts"
 	"weir/services/console/terminal"
 )
@@ -14,10 +15,11 @@ import (
 // session is the use of one terminal, from its opening to its end.
 type session struct {
 	*terminal.Terminal
-	asker *facts.Asker
-	login login
-	keys  *keyboard
-	line  *lineReader
+	asker   *facts.Asker
+	login   login
+	keys    *keyboard
+	line    *lineReader
+	network check.Network // what checks try
 
 	refresh time.Duration // of the status page
 	idle    time.Duration // without a key after which nobody is there any more
@@ -30,7 +32,7 @@ const (
 )
 
 func newSession(t *terminal.Terminal, a *facts.Asker) *session {
-	s := &session{Terminal: t, asker: a, refresh: refreshEvery, idle: idleLimit}
+	s := &session{Terminal: t, asker: a, refresh: refreshEvery, idle: idleLimit, network: check.System{}}
 	s.login.now = time.Now
 	return s
 }

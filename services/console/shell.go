@@ -85,7 +85,7 @@ func (s *session) typeInto(ctx context.Context, line io.Writer, done <-chan stru
 
 // hangUp ends what is left of the shell and waits for it.
 func hangUp(c *exec.Cmd, line *os.File, done <-chan struct{}) {
-	line.Close() // SIGHUP to the shell and what it runs in the foreground
+	line.Close()                                                                                   // SIGHUP to the shell and what it runs in the foreground
 	kill := time.AfterFunc(shellEnd, func() { _ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }) // its session; gone already is as good
 	_ = c.Wait()                                                                                   // how it ended is of no interest
 	kill.Stop()

@@ -4,6 +4,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,10 +167,16 @@ func nodeProblems(f *facts.Facts) (out []Problem) {
 		out = append(out, Problem{What: "this node is cut off from the others", Remedy: "look at the fabric: check", Grave: true})
 	}
 	for _, a := range n.Alarms {
-		out = append(out, Problem{What: "alarm: " + a})
+		if !slices.ContainsFunc(toldElsewhere, func(beginning string) bool { return strings.HasPrefix(a, beginning) }) {
+			out = append(out, Problem{What: a})
+		}
 	}
 	return out
 }
+
+// toldElsewhere are the beginnings of alarms of which this package makes
+// problems with remedies.
+var toldElsewhere = []string{"bgp session ", "the changed configuration ", "this node is cut off ", "dataplane: "}
 
 const established = "established"
 

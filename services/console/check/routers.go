@@ -1,0 +1,127 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"slices"
+	"syscall"
+
+	"weir/services/api"
+)
+
+const bgpPort = 179
+
+// routerList are the routers as far as anybody knows them: from the sessions,
+// from what the dataplane resolves north, from the gateways of node.yaml.
+func (r *run) routerList() (out []netip.Addr) {
+	add := func(a netip.Addr) {
+		if a.IsValid() && !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	for _, b := range r.f.Node.GetBgp() {
+		a, _ := netip.ParseAddr(b.Peer) // invalid: left out
+		add(a)
+	}
+	for _, n := range r.f.Dataplane.GetNeighbours() {
+		if n.Port == "north" {
+			a, _ := netip.AddrFromSlice(n.Address) // invalid: left out
+			add(a)
+		}
+	}
+	if m := r.machine(); m != nil && len(out) == 0 {
+		add(m.North.Gateway)
+		add(m.North.Gateway6)
+	}
+	return out
+}
+
+// routers asks each router for its MAC address, through the exception path, and
+// for BGP.
+func (r *run) routers(ctx context.Context) {
+	all := r.routerList()
+	if len(all) == 0 {
+		r.skip("routers", "none is known")
+	}
+	for _, router := range all {
+		arp, tcp := "router "+router.String(), "TCP "+netip.AddrPortFrom(router, bgpPort).String()
+		if why := r.down["north"]; why != "" {
+			r.fail(arp, "", "not reachable: %s", why)
+			r.skip(tcp, "not tried: %s", why)
+			continue
+		}
+		if err := r.resolve(ctx, router); err != nil {
+			r.fail(arp, "is the router up, in this VLAN, with this address? capture north shows what comes in", "does not answer ARP or ND on %s: %v", r.iface("north"), err)
+			r.skip(tcp, "not tried: the router does not answer")
+			continue
+		}
+		r.ok(arp, "answers ARP or ND; the exception path works")
+		r.tcp(ctx, tcp, router)
+	}
+}
+
+func (r *run) resolve(ctx context.Context, a netip.Addr) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	return r.net.Resolve(ctx, r.iface("north"), a)
+}
+
+// tcp tries to reach BGP of a router, from the address of a session: routers
+// often answer no other.
+func (r *run) tcp(ctx context.Context, name string, router netip.Addr) {
+	var from netip.Addr
+	for _, b := range r.f.Node.GetBgp() {
+		if b.Peer != router.String() {
+			continue
+		}
+		if b.State == "established" {
+			r.ok(name, "a session from %s is established", b.Source)
+			return
+		}
+		from, _ = netip.ParseAddr(b.Source) // invalid: from any address
+	}
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	switch err := r.net.Connect(ctx, from, netip.AddrPortFrom(router, bgpPort)); {
+	case err == nil:
+		r.ok(name, "connects")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		r.fail(name, "start BGP on the router; it must listen on this address", "the router refuses: nothing listens there")
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		r.fail(name, "add it to machine.north.addresses in node.yaml", "%s, the session's source, is not on this node", from)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		r.fail(name, "look for a filter on the router; a router that wants a TCP MD5 password does not answer here either", "no answer, although the router answers ARP")
+	default:
+		r.fail(name, "see: bgp", "%v", err)
+	}
+}
+
+// sessions tells why each BGP session that should be there is not.
+func (r *run) sessions(context.Context) {
+	switch n := r.f.Node; {
+	case n == nil:
+		r.skip("BGP", "sessions are not known: %v", r.f.NodeErr)
+	case len(n.Bgp) == 0:
+		r.skip("BGP", "this node has no sessions now")
+	default:
+		for _, b := range n.Bgp {
+			r.session(b)
+		}
+	}
+}
+
+func (r *run) session(b *api.BgpSession) {
+	name := "BGP for " + b.Advertises + " with " + b.Peer
+	switch {
+	case b.State == "established":
+		r.ok(name, "established from %s, %d prefixes", b.Source, b.Prefixes)
+	case r.down["north"] != "":
+		r.fail(name, "", "%s: %s", b.State, r.down["north"])
+	case b.Reason != "":
+		r.fail(name, "compare AS numbers, addresses and passwords of both sides", "%s: %s", b.State, b.Reason)
+	default:
+		r.fail(name, "see: logs noded", "%s", b.State)
+	}
+}
