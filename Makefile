@@ -35,13 +35,13 @@ PACKAGES := build-essential ca-certificates pkg-config \
 	qemu-system-x86 ovmf ipxe-qemu systemd-boot-efi \
 	zstd kmod dpkg-dev binutils mtools dosfstools gdisk e2fsprogs
 
-.PHONY: help deps have-deps node build image check test run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
+.PHONY: help deps have-deps node build image check test run up down lab-run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
 
 help: ## this list
 	@echo "Weir $(VERSION). As root:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
-	@echo "Variables: LB_NODES (now $(LB_NODES)), SERVERS (now $(SERVERS)), FUZZTIME (now $(FUZZTIME))"
-	@echo "The targets up, down and bundle come with the appliance image."
+	@echo "Variables: LB_NODES (now $(LB_NODES)), SERVERS (now $(SERVERS)), FUZZTIME (now $(FUZZTIME)), QEMU_ACCEL (auto, tcg or kvm)"
+	@echo "The target bundle comes with signed updates."
 
 deps: ## install what a fresh Debian 12 lacks (packages, nothing else)
 	@PACKAGES="$(PACKAGES)" ./qemu/deps.sh install
@@ -71,6 +71,15 @@ test: build ## every test: unit, fuzz seeds, simulation, namespace lab
 	$(BIN)/weir-test $(if $(NO_SKIPS),-no-skips)
 
 run: build ## the whole story: lab, real client traffic, a node killed, tables, clean up
+	$(BIN)/weir-lab run
+
+up: build image ## start a cluster of nodes that boot the image in QEMU, and leave it running
+	$(BIN)/weir-lab -qemu up
+
+down: ## remove it
+	@test ! -x $(BIN)/weir-lab || $(BIN)/weir-lab down
+
+lab-run: build ## the same story with the nodes' programs run natively in network namespaces
 	$(BIN)/weir-lab run
 
 chaos: build ## disturb a lab for DURATION in the order of SEED; what connections noticed
@@ -107,5 +116,5 @@ fmt: ## format all Go code
 vet: have-deps ## look for mistakes
 	go vet $(TREE)
 
-clean: lab-down ## remove build/
+clean: down ## remove build/
 	rm -rf build

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"weir/image/manifest"
 	"weir/qemu/netns"
 	"weir/qemu/topology"
 	"weir/qemu/vm"
@@ -21,7 +22,9 @@ import (
 // the bridges of the fabric's namespace.
 type virtual struct {
 	*Lab
-	accel string // known once settled
+	// Known once settled.
+	accel   string
+	cmdline string // of the kernel
 }
 
 // What a node's machine has. Two CPUs: the dataplane takes one for itself.
@@ -48,7 +51,13 @@ func (k *virtual) files() []string {
 	return []string{k.image("vmlinuz"), k.image("initramfs.cpio.zst")}
 }
 
-func (k *virtual) settle(ctx context.Context) (err error) {
+func (k *virtual) settle(ctx context.Context) error {
+	m, err := manifest.Read(k.image(""))
+	if err != nil {
+		return err
+	}
+	// The configuration is on the node's disk.
+	k.cmdline = m.CommandLine + " weir.config=disk"
 	k.accel, err = vm.Accelerate(ctx, filepath.Dir(k.Dir), k.image("vmlinuz"))
 	return err
 }
@@ -136,7 +145,7 @@ func (k *virtual) machine(n topology.Node) *vm.Machine {
 	m := &vm.Machine{
 		Name: n.ID, Dir: k.machineDir(n.ID), CPUs: virtualCPUs, Memory: virtualMemory, IOMMU: true, Watchdog: true, CrashStore: true,
 		UUID: fmt.Sprintf("77656972-0000-4000-8000-%012d", n.Number), Serial: "WEIR-" + n.ID,
-		Boot:      vm.Boot{Kernel: k.image("vmlinuz"), Initrd: k.image("initramfs.cpio.zst"), Cmdline: virtualCmdline},
+		Boot:      vm.Boot{Kernel: k.image("vmlinuz"), Initrd: k.image("initramfs.cpio.zst"), Cmdline: k.cmdline},
 		Disks:     []vm.Disk{{Path: k.diskPath(n), Serial: "state"}},
 		Namespace: topology.FabricName,
 	}
@@ -145,9 +154,6 @@ func (k *virtual) machine(n topology.Node) *vm.Machine {
 	}
 	return m
 }
-
-// virtualCmdline is the kernel's; the node's configuration is on its disk.
-const virtualCmdline = "console=tty1 console=ttyS0,115200 panic=10 intel_iommu=on weir.config=disk weir.slot=net"
 
 func (k *virtual) program(n topology.Node, name string) (program, error) {
 	m := k.machine(n)
