@@ -36,6 +36,7 @@ func (l *List) Run(name string, run func() Outcome) (o Outcome) {
 			o = Fail("report this line and the following stack as a defect", "panic: %v", p)
 			l.tell(string(debug.Stack()))
 		}
+		o = o.oneLine()
 		took := l.now() - start
 		l.tell(l.change(name, func(s *Status) { s.Outcome, s.Took = o, took }).String())
 	}()
@@ -46,6 +47,7 @@ func (l *List) Run(name string, run func() Outcome) (o Outcome) {
 // has set since. It tells nothing if nothing changed.
 func (l *List) Update(name string, o Outcome) {
 	var before Outcome
+	o = o.oneLine()
 	l.change(name, func(s *Status) { before, s.Outcome = s.Outcome, o })
 	if before != o {
 		l.tell(Status{Name: name, Outcome: o, Started: l.now()}.String())

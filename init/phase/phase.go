@@ -5,6 +5,7 @@ package phase
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -53,6 +54,12 @@ func Fail(remedy, format string, args ...any) Outcome {
 // Skip is the outcome of a phase that could not or need not run.
 func Skip(format string, args ...any) Outcome {
 	return Outcome{Result: Skipped, Reason: fmt.Sprintf(format, args...)}
+}
+
+// oneLine is the outcome as it is shown: errors may have several lines.
+func (o Outcome) oneLine() Outcome {
+	o.Reason = strings.ReplaceAll(strings.TrimSpace(o.Reason), "\n", "; ")
+	return o
 }
 
 // Status is one phase as it stands.
