@@ -25,7 +25,7 @@ func TestTheSameContentsMakeTheSameDisk(t *testing.T) {
 	if err := Make(dir, unified, path, time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)); err != nil {
 		t.Fatal(err)
 	}
-	const want = "SUM"
+	const want = "9de51994e3cd52a44e6dd3eaedf7063fa83191edb8392ce04d1b3ed5fadc017d"
 	if got := sum(t, path); got != want {
 		t.Errorf("disk has the SHA-256 %s, want %s (new layout: change it here)", got, want)
 	}
