@@ -22,9 +22,8 @@ const (
 	storyWrkSeconds  = 10
 )
 
-// Run is the main job, start to finish: it starts the lab, sends real client
-// traffic, prints which nodes and servers carried how much, kills a node in the
-// middle of transfers, and removes the lab. It fails if anything was lost.
+// Run is the main job, start to finish: it starts the lab, tells its story,
+// and removes the lab. It fails if anything was lost.
 func (l *Lab) Run(ctx context.Context, out io.Writer) (err error) {
 	if err := l.Up(ctx); err != nil {
 		return err
@@ -33,6 +32,13 @@ func (l *Lab) Run(ctx context.Context, out io.Writer) (err error) {
 		l.say("removing the lab")
 		err = errors.Join(err, l.Down())
 	}()
+	return l.Story(ctx, out)
+}
+
+// Story sends real client traffic through a running lab, prints which nodes and
+// servers carried how much, and kills a node in the middle of transfers, which
+// then comes back. It fails if anything was lost.
+func (l *Lab) Story(ctx context.Context, out io.Writer) error {
 	if err := l.printBoots(ctx, out, l.Top.Nodes...); err != nil {
 		return err
 	}

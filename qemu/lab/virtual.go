@@ -156,6 +156,11 @@ func (k *virtual) machine(n topology.Node) *vm.Machine {
 }
 
 func (k *virtual) program(n topology.Node, name string) (program, error) {
+	if k.accel == "" { // a lab that another program has started
+		if err := k.settle(context.Background()); err != nil {
+			return program{}, err
+		}
+	}
 	m := k.machine(n)
 	if err := m.Prepare(); err != nil {
 		return program{}, err

@@ -25,6 +25,8 @@ const usage = `usage: weir-lab [-qemu] COMMAND
   status   show its machines and programs
   load SERVER PERCENT
            keep a server's CPU at a share of its quota until interrupted
+  console NODE
+           talk to the serial console of a node that is a QEMU machine
   run      start it, send real client traffic, print who carried what, remove it
   chaos    start it, disturb it in every way while connections are held open through
            it, print what they noticed, remove it; -duration, -seed
@@ -47,7 +49,7 @@ func run(args []string) int {
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	if flags.NArg() == 0 || (flags.NArg() != 1) != (flags.Arg(0) == "load") {
+	if flags.NArg() == 0 || flags.NArg() != 1+arguments[flags.Arg(0)] {
 		flags.Usage()
 		return 2
 	}
@@ -63,6 +65,9 @@ func run(args []string) int {
 	}
 	return 0
 }
+
+// arguments is how many a command takes, if any.
+var arguments = map[string]int{"load": 2, "console": 1}
 
 // options are the flags of single commands.
 type options struct {
@@ -99,9 +104,11 @@ func do(ctx context.Context, args []string, o options) error {
 	case "chaos":
 		return disturb(ctx, l, o)
 	case "load":
-		return load(ctx, top, args[1:])
+		return load(ctx, top, args[1], args[2])
+	case "console":
+		return console(ctx, l, args[1])
 	}
-	return fmt.Errorf("unknown command %q: use up, down, status, load, run or chaos", args[0])
+	return fmt.Errorf("unknown command %q: use up, down, status, load, console, run or chaos", args[0])
 }
 
 func disturb(ctx context.Context, l *lab.Lab, o options) (err error) {
@@ -113,18 +120,15 @@ func disturb(ctx context.Context, l *lab.Lab, o options) (err error) {
 	return chaos.Run(ctx, l, os.Stdout, o.duration, o.seed)
 }
 
-func load(ctx context.Context, top *topology.Topology, args []string) error {
-	if len(args) != 2 {
-		return fmt.Errorf("load needs a server and a percentage, like: load srv1 95")
-	}
-	percent, err := strconv.ParseFloat(args[1], 64)
+func load(ctx context.Context, top *topology.Topology, server, share string) error {
+	percent, err := strconv.ParseFloat(share, 64)
 	if err != nil || percent <= 0 {
-		return fmt.Errorf("%q is no percentage of the quota", args[1])
+		return fmt.Errorf("%q is no percentage of the quota", share)
 	}
 	for _, s := range top.Servers {
-		if s.ID == args[0] {
+		if s.ID == server {
 			return lab.Load(ctx, s, percent)
 		}
 	}
-	return fmt.Errorf("the lab has no server %q", args[0])
+	return fmt.Errorf("the lab has no server %q", server)
 }
