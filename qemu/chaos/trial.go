@@ -55,6 +55,7 @@ func Begin(ctx context.Context, l *lab.Lab, out io.Writer, idle time.Duration) (
 		Client:      topology.ClientName,
 		Targets:     []netip.AddrPort{netip.AddrPortFrom(vip.Address, vip.Port), netip.AddrPortFrom(vip.Address6, vip.Port)},
 		Connections: held, Idle: idle, Rate: rate, Patience: patience,
+		Explain: func(client, target netip.AddrPort) string { return l.Explain(client, target) },
 	})
 	routes, err := l.WatchRoutes()
 	if err != nil {

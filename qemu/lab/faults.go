@@ -2,8 +2,10 @@ package lab
 
 import (
 	"fmt"
+	"net/netip"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -99,6 +101,27 @@ func (l *Lab) PlugServer(s topology.Server) error { return netns.Up(topology.Fab
 // its link stays up; or no longer.
 func (l *Lab) Isolate(n topology.Node, side Side, on bool) error {
 	return netns.Block(topology.FabricName, n.ID+"-"+string(side), on)
+}
+
+// Explain is what nodes, server and both kernels know of a connection.
+func (l *Lab) Explain(client, vip netip.AddrPort) string {
+	var out strings.Builder
+	trace, err := exec.Command(filepath.Join(l.Bin, "weirctl"), "--lab", "trace", "--client", client.String(), "--vip", vip.String()).CombinedOutput()
+	fmt.Fprintf(&out, "%s", trace)
+	if err != nil {
+		fmt.Fprintf(&out, "(%v)\n", err)
+	}
+	spaces := []string{topology.ClientName}
+	for _, s := range l.Top.Servers {
+		spaces = append(spaces, s.Namespace)
+	}
+	for _, space := range spaces {
+		sockets, err := exec.Command("ip", "netns", "exec", space, "ss", "-tinoH", "( sport = :"+strconv.Itoa(int(client.Port()))+" or dport = :"+strconv.Itoa(int(client.Port()))+" )").CombinedOutput()
+		if len(sockets) > 0 || err != nil {
+			fmt.Fprintf(&out, "%s: %s", space, sockets)
+		}
+	}
+	return out.String()
 }
 
 // Weirctl runs the command-line tool on this lab.

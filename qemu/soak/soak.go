@@ -26,6 +26,9 @@ type Plan struct {
 	Idle        time.Duration    // how long the idle kinds are silent each time
 	Rate        int              // new short connections per second
 	Patience    time.Duration    // without progress for so long a connection is lost
+	// Explain, if not nil, tells what the cluster knows of a connection without
+	// progress, while both of its ends still have it.
+	Explain func(client, target netip.AddrPort) string
 }
 
 // Soak is a running one.
@@ -100,11 +103,25 @@ func (s *Soak) watch() {
 		case now := <-tick.C:
 			for _, c := range s.all() {
 				if wait := c.waiting(now); wait > s.plan.Patience {
-					s.lose(c, causeTimeout, fmt.Errorf("no progress for %v", wait.Round(time.Millisecond)))
+					s.lose(c, causeTimeout, fmt.Errorf("no progress for %v%s", wait.Round(time.Millisecond), s.explain(c)))
 				}
 			}
 		}
 	}
+}
+
+func (s *Soak) explain(c *session) string {
+	c.mu.Lock()
+	lost, ends := c.lost, len(c.ends)
+	client := netip.AddrPort{}
+	if ends > 0 {
+		client, _ = netip.ParseAddrPort(c.ends[0].LocalAddr().String())
+	}
+	c.mu.Unlock()
+	if lost || s.plan.Explain == nil || !client.IsValid() {
+		return ""
+	}
+	return "\n" + s.plan.Explain(client, c.target)
 }
 
 // all lists the sessions in the order in which they were opened.
