@@ -91,6 +91,9 @@ func (v *service) first(ctx context.Context, last *Config) error {
 				return nil
 			}
 			v.log.Warn("waiting for the configuration service: there is no last good configuration", "reason", why)
+			if v.options.Waiting != nil {
+				v.options.Waiting(why)
+			}
 			timer.Reset(10 * time.Second)
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the configuration service: %w", errors.Join(v.awayError(), ctx.Err()))

@@ -34,6 +34,9 @@ type Options struct {
 	// Of the last good configuration; needed with the service.
 	State    *state.DB
 	StateDir string
+	// Waiting, if there is one, is called when Open has waited for a while, with
+	// the reason.
+	Waiting func(error)
 }
 
 // Source is a source of configurations.

@@ -13,25 +13,19 @@ import (
 	"weir/services/noded/health"
 )
 
-// adminServer answers weirctl.
-type adminServer struct {
-	api.UnimplementedAdminServer
-	node *node
-}
-
-// Trace asks this node's dataplane for a flow.
-func (a *adminServer) Trace(ctx context.Context, r *api.TraceRequest) (*api.NodeTrace, error) {
+// trace asks the dataplane for a flow.
+func (n *node) trace(ctx context.Context, r *api.TraceRequest) (*api.NodeTrace, error) {
 	for _, s := range []string{r.Client, r.Vip} {
 		if _, err := netip.ParseAddrPort(s); err != nil {
 			return nil, status.Errorf(codes.InvalidArgument, "%q is not an address with a port", s)
 		}
 	}
-	d, err := a.node.link.trace(ctx, r)
+	d, err := n.link.trace(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	c, _, _ := a.node.current()
-	return &api.NodeTrace{Node: a.node.file.Node, Dataplane: d, Nodes: a.node.nodeViews(c, &health.Stats{}), Servers: a.node.serverViews(c, &health.Stats{})}, nil
+	c, _, _ := n.current()
+	return &api.NodeTrace{Node: n.file.Node, Dataplane: d, Nodes: n.nodeViews(c, &health.Stats{}), Servers: n.serverViews(c, &health.Stats{})}, nil
 }
 
 // current is what is in force.

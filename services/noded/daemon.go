@@ -10,13 +10,15 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
 	"google.golang.org/grpc"
+	grpchealth "google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"weir/services/api"
 	"weir/services/config"
@@ -25,23 +27,24 @@ import (
 	"weir/services/noded/health"
 	"weir/services/noded/membership"
 	"weir/services/program"
+	"weir/services/state"
 )
 
 // metricsPort is where metrics are when node.yaml does not say (contract).
 const metricsPort = 9100
 
-// node is the running program.
+// node is the program with a configuration.
 type node struct {
-	log     *slog.Logger
-	file    *config.Node
-	started time.Time
-	boot    uint64 // of this program
-	link    *link
-	bgp     *bgp.Manager
-	loop    *health.Loop
-	shares  shares
+	front  *front
+	log    *slog.Logger
+	file   *config.Node
+	boot   uint64 // of this program
+	link   *link
+	bgp    *bgp.Manager
+	loop   *health.Loop
+	shares shares
 
-	source  *source
+	source  *confsource.Source
 	settled chan *confsource.Config // in force; the source is to be told
 
 	changed chan struct{}             // the view
@@ -66,23 +69,97 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	if err != nil {
 		return program.ConfigError(err)
 	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	bootID, err := kernelBoot()
+	if err != nil {
+		return err
+	}
 	lock, err := program.LockRunDir(file.RunDir, "noded")
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	source, err := openSource(ctx, log, file)
+	admin, err := program.ListenUnix(file.AdminSocket())
 	if err != nil {
 		return err
 	}
-	defer source.close()
+	defer admin.Close() // removes the socket
+	f := &front{log: log, file: file, text: text, started: time.Now(), machine: newMachine(file.RunDir), supervisor: program.NewSupervisor(log)}
+	defer f.machine.close()
+	if f.db, err = state.Open(file.StateDir, log); err != nil {
+		return err
+	}
+	defer f.db.Close()
+	f.history = openHistory(log, f.db, f.machine, bootID, kernelUptime)
+	f.milestones = newMilestones(kernelUptime, f.history.milestones())
+	f.remote = newRemote(log, f)
+
+	failed := make(chan error, 1)
+	server := grpc.NewServer()
+	api.RegisterAdminServer(server, f)
+	grpc_health_v1.RegisterHealthServer(server, grpchealth.NewServer())
+	go func() { failed <- fmt.Errorf("serve: %w", server.Serve(admin)) }()
+	defer server.Stop()
+
+	background, cancel := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer cancel()
+	work.Go(func() { f.remote.run(background) })
+	work.Go(func() { f.history.keep(background, f.milestones) })
+	work.Go(func() { f.report(background) })
+	work.Go(func() { f.supervisor.Watchdog(background, f.alive) })
+	work.Go(func() { failed <- f.serve(background) })
+	err = <-failed
+	if ctx.Err() != nil {
+		f.supervisor.Stopping()
+		log.Info("noded ends")
+		return nil
+	}
+	return err
+}
+
+// serveAgain is the time between two attempts to serve.
+const serveAgain = 5 * time.Second
+
+// serve is a node with a configuration, until ctx ends. On an appliance what
+// stands in the way is told to who asks, and tried again: a node that cannot
+// serve must be reachable (S-101).
+func (f *front) serve(ctx context.Context) error {
+	for {
+		err := f.once(ctx)
+		f.node.Store(nil)
+		if ctx.Err() != nil || f.file.Machine == nil {
+			return err
+		}
+		f.log.Error("this node cannot serve", "error", err)
+		f.wait(err.Error())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(serveAgain):
+		}
+	}
+}
+
+// once is one attempt to serve.
+func (f *front) once(ctx context.Context) error {
+	log, file := f.log, f.file
+	source, err := f.openSource(ctx)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
 	first := source.Current()
 	cluster := first.Cluster
-	n := &node{log: log, file: file, started: time.Now(), boot: randomBoot(), bgp: bgp.NewManager(log), source: source,
+	n := &node{front: f, log: log, file: file, boot: randomBoot(), bgp: bgp.NewManager(log), source: source,
 		changed: make(chan struct{}, 1), settled: make(chan *confsource.Config, 1)}
 	if cluster.Member(file.Node) == nil {
 		_, err := config.LBNode(cluster, file.Node, nil)
-		return fmt.Errorf("%s: %w", path, program.ConfigError(err))
+		return fmt.Errorf("node.yaml: %w", program.ConfigError(err))
 	}
 
 	metrics, err := listenMetrics(metricsAddress(file, cluster))
@@ -90,12 +167,6 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 		return err
 	}
 	defer metrics.Close()
-	admin, err := program.ListenUnix(file.AdminSocket())
-	if err != nil {
-		return err
-	}
-	defer admin.Close() // removes the socket
-
 	n.link = newLink(log, file.DataplaneSocket(), n.applied)
 	defer n.link.close()
 	defer n.bgp.Close()
@@ -113,33 +184,18 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 		n.resumed = boot
 		n.loop.Resume(boot, flags)
 	}
-
-	failed := make(chan error, 3)
-	server := grpc.NewServer()
-	api.RegisterAdminServer(server, &adminServer{node: n})
-	go func() { failed <- server.Serve(admin) }()
-	defer server.Stop()
-	web := &http.Server{Handler: n.metricsHandler(), ReadHeaderTimeout: 5 * time.Second}
-	go func() { failed <- web.Serve(metrics) }()
-	defer web.Close()
-
-	drained, err := n.source.db.Get(drainedKey)
+	drained, err := f.db.Get(drainedKey)
 	if err != nil {
-		return err
+		log.Error("whether the operator has drained this node is not known", "error", err)
 	}
 	if drained != nil {
 		log.Warn("this node stays drained, as the operator wanted", "since", string(drained))
 		n.loop.Drain()
 	}
-	remote, err := n.listenRemote()
-	if err != nil {
-		return err
-	}
-	if remote != nil {
-		api.RegisterAdminServer(remote.server, &adminServer{node: n})
-		go func() { failed <- remote.server.Serve(remote.listener) }()
-		defer remote.server.Stop()
-	}
+	failed := make(chan error, 1)
+	web := &http.Server{Handler: n.metricsHandler(), ReadHeaderTimeout: 5 * time.Second}
+	go func() { failed <- web.Serve(metrics) }()
+	defer web.Close()
 
 	background, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -152,16 +208,14 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	work.Go(func() { n.follow(background) })
 	work.Go(func() { n.watch(background) })
 
-	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
-		log.Warn("tell the supervisor that noded is ready", "error", err)
-	}
+	f.node.Store(n)
+	defer f.node.Store(nil)
+	f.tellReady()
 	log.Info("noded is ready", "node", file.Node, "cluster", cluster.Identity.Name, "admin", file.AdminSocket(), "metrics", metrics.Addr())
 	select {
 	case err := <-failed:
-		return fmt.Errorf("serve: %w", err)
+		return fmt.Errorf("serve metrics: %w", err)
 	case <-ctx.Done():
-		_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
-		log.Info("noded ends")
 		return nil
 	}
 }

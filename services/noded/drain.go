@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"weir/services/api"
 	"weir/services/noded/membership"
@@ -18,13 +16,9 @@ const drainedKey = "drained"
 // drainPoll is how often the progress of draining is looked at.
 const drainPoll = 50 * time.Millisecond
 
-// Drain takes this node out of service, or puts it back, and tells how far it
-// is. Who stops listening does not stop it.
-func (a *adminServer) Drain(r *api.DrainRequest, stream grpc.ServerStreamingServer[api.DrainProgress]) error {
-	n := a.node
-	if err := n.wantDrained(!r.Undrain); err != nil {
-		return status.Error(codes.Internal, err.Error())
-	}
+// drain takes this node out of service, or puts it back, and tells how far it is.
+func (n *node) drain(r *api.DrainRequest, stream grpc.ServerStreamingServer[api.DrainProgress]) error {
+	n.wantDrained(!r.Undrain)
 	tick := time.NewTicker(drainPoll)
 	defer tick.Stop()
 	told := ""
@@ -47,20 +41,17 @@ func (a *adminServer) Drain(r *api.DrainRequest, stream grpc.ServerStreamingServ
 	}
 }
 
-// wantDrained notes what the operator wants and tells membership.
-func (n *node) wantDrained(drain bool) error {
+// wantDrained notes what the operator wants and tells membership. A disk that
+// does not take the note is in the alarms, and no reason to disobey.
+func (n *node) wantDrained(drain bool) {
 	var err error
 	if drain {
-		err = n.source.db.Put(drainedKey, []byte(time.Now().UTC().Format(time.RFC3339)))
+		err = n.front.db.Put(drainedKey, []byte(time.Now().UTC().Format(time.RFC3339)))
 	} else {
-		err = n.source.db.Delete(drainedKey)
+		err = n.front.db.Delete(drainedKey)
 	}
-	if err != nil {
-		return err
-	}
-	n.log.Info("the operator wants this node", "drained", drain)
+	n.log.Info("the operator wants this node", "drained", drain, "error", err)
 	n.loop.Do(func(now time.Duration, core *membership.Core) { core.Drain(now, drain) })
-	return nil
 }
 
 // drainProgress is how far the node is on its way, in words.

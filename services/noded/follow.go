@@ -75,6 +75,7 @@ func (n *node) act() error {
 		n.settle(conf)
 	}
 	n.bgp.Apply(bgp.Plan(c, v, n.file.Node, speaks))
+	n.front.milestones.reach(false, speaks, isAnnounced(c, &view, n.file.Node))
 	switch {
 	case !speaks:
 		n.speaks.Store(nil)

@@ -63,7 +63,7 @@ func (n *node) metricsHandler() http.Handler {
 
 // Describe lists all metrics.
 func (*collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range slices.Concat(allDescription, healthDescriptions) {
+	for _, d := range slices.Concat(allDescription, healthDescriptions, machineDescriptions) {
 		ch <- d
 	}
 }
@@ -81,6 +81,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(buildInfo, 1, version.Version, runtime.Version())
 	gauge(configCurrent, truth(rejected == nil))
 	n.collectHealth(cluster, gauge, counter)
+	n.front.collectMachine(gauge, counter)
 	for _, s := range n.sessions() {
 		labels := []string{s.Advertises, s.Slot, s.Peer, s.Source}
 		gauge(bgpUp, truth(s.State == bgp.StateEstablished), labels...)

@@ -50,6 +50,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// ip changes the network of these tests.
+func ip(t *testing.T, args string) {
+	t.Helper()
+	if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
+		t.Errorf("ip %s: %v: %s", args, err, out)
+	}
+}
+
 // fakeDataplane remembers what was applied.
 type fakeDataplane struct {
 	api.UnimplementedDataplaneServer
@@ -188,6 +196,14 @@ func (p *place) status() (*api.NodeStatus, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	return api.NewAdminClient(conn).Status(ctx, &api.NodeStatusRequest{})
+}
+
+// phaseOf is where the first node stands; empty before there is a configuration.
+func phaseOf(s *api.NodeStatus) string {
+	if len(s.Nodes) == 0 {
+		return ""
+	}
+	return s.Nodes[0].Phase
 }
 
 // eventually waits until the node's status satisfies ok.

@@ -2,49 +2,25 @@ package main
 
 import (
 	"context"
-	"errors"
-	"log/slog"
 	"time"
 
 	"weir/services/api"
-	"weir/services/config"
 	"weir/services/confsource"
 	"weir/services/identity"
 	"weir/services/noded/membership"
 	"weir/services/program"
-	"weir/services/state"
 	"weir/services/version"
 )
 
-// source is where the cluster's configuration comes from, and the state
-// database in which the last good one is, and the operator's wishes (S-102).
-type source struct {
-	*confsource.Source
-	db *state.DB
-}
-
 // openSource waits for the first configuration.
-func openSource(ctx context.Context, log *slog.Logger, file *config.Node) (*source, error) {
-	s := &source{}
-	o := confsource.Options{ClusterFile: file.ClusterFile, Service: file.Service, Role: identity.Node, ID: file.Node,
-		Version: version.Version, StateDir: file.StateDir}
-	var err error
-	if s.db, err = state.Open(file.StateDir, log); err != nil {
-		return nil, err
+func (f *front) openSource(ctx context.Context) (*confsource.Source, error) {
+	s, err := confsource.Open(ctx, f.log, confsource.Options{ClusterFile: f.file.ClusterFile, Service: f.file.Service, Role: identity.Node,
+		ID: f.file.Node, Version: version.Version, State: f.db, StateDir: f.file.StateDir,
+		Waiting: func(why error) { f.wait(why.Error()) }})
+	if err != nil && ctx.Err() == nil {
+		err = program.ConfigError(err)
 	}
-	o.State = s.db
-	if s.Source, err = confsource.Open(ctx, log, o); err != nil {
-		if ctx.Err() == nil {
-			err = program.ConfigError(err)
-		}
-		return nil, errors.Join(err, s.db.Close())
-	}
-	return s, nil
-}
-
-func (s *source) close() {
-	s.Close()
-	_ = s.db.Close()
+	return s, err
 }
 
 // watch puts every new configuration in force; one that cannot be changes nothing.
@@ -68,6 +44,7 @@ func (n *node) watch(ctx context.Context) {
 
 // applied is called when the dataplane has a desired state.
 func (n *node) applied(s *api.DesiredState) {
+	n.front.milestones.reach(true, false, false)
 	n.mu.Lock()
 	c := n.config
 	if n.desired == nil || n.desired.Generation != s.Generation || n.desiredOf != c {
@@ -75,6 +52,7 @@ func (n *node) applied(s *api.DesiredState) {
 	}
 	n.mu.Unlock()
 	if c != nil {
+		n.front.keepNodeFile()
 		n.settle(c)
 	}
 }

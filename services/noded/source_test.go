@@ -16,7 +16,10 @@ func fromService(t *testing.T) (*place, *rig.Rig, string) {
 	t.Helper()
 	r := rig.New(t)
 	r.Start()
-	f := r.Issue(identity.Node, "lb1")
+	f, err := identity.Issue(r.PKI, identity.Node, "lb1", []string{"10.20.0.11", "10.30.0.11"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	p := newPlace(t, func(s string) string {
 		s = strings.Replace(s, "cluster_file: cluster.yaml", "config_service: {addresses: [\""+r.Address.String()+"\"], ca: "+f.CA+", cert: "+f.Cert+", key: "+f.Key+"}", 1)
 		return strings.Replace(strings.Replace(s, "{name: lab, id: 1}", "{name: "+rig.Name+", id: 1}", 1), "key_file: cluster.key\n", "", 1)
@@ -41,6 +44,20 @@ func registration(t *testing.T, r *rig.Rig) *api.Registered {
 		}
 	}
 	return nil
+}
+
+func TestANodeWithoutAnyConfigurationSaysWhatItWaitsFor(t *testing.T) {
+	p, r, text := fromService(t)
+	p.start()
+	s := p.eventually("it answers", func(s *api.NodeStatus) bool {
+		return strings.Contains(strings.Join(s.Alarms, "\n"), "node lb1 is not in the cluster file of the configuration service; weirctl apply approves it")
+	})
+	if s.Id != "lb1" || len(s.Nodes) > 0 {
+		t.Errorf("%v", s)
+	}
+	r.Apply(text)
+	newFakeDataplane().serve(t, p.path("run/dataplane.sock"))
+	p.eventually("it serves", func(s *api.NodeStatus) bool { return s.Generation != "" && s.DataplaneError == "" })
 }
 
 func TestTheConfigurationServiceIsFollowedAndHearsWhatIsInForce(t *testing.T) {

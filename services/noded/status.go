@@ -10,22 +10,17 @@ import (
 	"weir/services/config"
 	"weir/services/noded/health"
 	"weir/services/noded/membership"
-	"weir/services/version"
 )
 
-// Status is this node's view of itself and its cluster.
-func (a *adminServer) Status(ctx context.Context, _ *api.NodeStatusRequest) (*api.NodeStatus, error) {
-	n := a.node
+// addStatus adds what a node with a configuration knows.
+func (n *node) addStatus(ctx context.Context, s *api.NodeStatus) {
 	c, desired, rejected := n.current()
 	v := n.membership()
 	seen := n.stats(ctx)
-	s := &api.NodeStatus{
-		Id: n.file.Node, Cluster: c.Identity.Name, Version: version.Version,
-		UptimeSeconds: time.Since(n.started).Seconds(), Generation: desired.GetGeneration(),
-		Nodes: n.nodeViews(c, &seen), Servers: n.serverViews(c, &seen), Bgp: n.sessions(),
-		RingEpoch: v.Epoch, Settled: v.Settled, Learned: v.Learned, Isolated: v.Isolated, Drained: v.Drained,
-		SyncedEpoch: n.synced.Load(),
-	}
+	s.Cluster, s.Generation = c.Identity.Name, desired.GetGeneration()
+	s.Nodes, s.Servers, s.Bgp = n.nodeViews(c, &seen), n.serverViews(c, &seen), n.sessions()
+	s.RingEpoch, s.Settled, s.Learned, s.Isolated, s.Drained = v.Epoch, v.Settled, v.Learned, v.Isolated, v.Drained
+	s.SyncedEpoch = n.synced.Load()
 	if rejected != nil {
 		s.ConfigError = rejected.Error()
 	}
@@ -35,11 +30,39 @@ func (a *adminServer) Status(ctx context.Context, _ *api.NodeStatusRequest) (*ap
 	} else if err := n.link.failure(); err != nil {
 		s.DataplaneError = err.Error()
 	}
-	s.Alarms = alarms(c, s)
+	s.Alarms = append(s.Alarms, alarms(c, s)...)
 	if err := n.source.Away(); err != nil {
 		s.Alarms = append(s.Alarms, err.Error()+"; the configuration in force stays")
 	}
-	return s, nil
+}
+
+// condition is what this node does, in a line.
+func (n *node) condition() string {
+	c, _, _ := n.current()
+	v := n.membership()
+	self := c.Member(n.file.Node)
+	place, healthy := "starts", 0
+	for i := range v.Nodes {
+		s := &v.Nodes[i]
+		if s.Number == self.Number {
+			place = phase(s, v.Drained)
+		}
+		if s.State == membership.StateHealthy {
+			healthy++
+		}
+	}
+	if err := n.link.failure(); err != nil {
+		return "no dataplane: " + err.Error()
+	}
+	return fmt.Sprintf("%s; %d of %d nodes are healthy", place, healthy, len(c.Nodes))
+}
+
+// noteMembers notes whom this node knows.
+func (n *node) noteMembers() {
+	c, _, _ := n.current()
+	if v := n.membership(); v.Learned {
+		n.front.history.members(n.nodeViews(c, &health.Stats{}))
+	}
 }
 
 // membership is the present view.

@@ -3,6 +3,7 @@ package program
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,7 +27,7 @@ func (s *Supervisor) Ready(status string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.said = status
-	s.notify(daemon.SdNotifyReady + "\nSTATUS=" + status)
+	s.notify(daemon.SdNotifyReady + "\n" + line(status))
 }
 
 // Status says in a line for operators what the program does now.
@@ -37,8 +38,11 @@ func (s *Supervisor) Status(status string) {
 		return
 	}
 	s.said = status
-	s.notify("STATUS=" + status)
+	s.notify(line(status))
 }
+
+// line is a status as the supervisor takes it, in one line.
+func line(status string) string { return "STATUS=" + strings.ReplaceAll(status, "\n", "; ") }
 
 // Stopping says that the program ends because it was told to.
 func (s *Supervisor) Stopping() { s.notify(daemon.SdNotifyStopping) }

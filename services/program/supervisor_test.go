@@ -46,10 +46,10 @@ func TestTheSupervisorHearsOfEachStatusOnce(t *testing.T) {
 	s := NewSupervisor(slog.New(slog.DiscardHandler))
 	s.Ready("waits")
 	s.Status("waits")
-	s.Status("serves")
+	s.Status("serves\ntwo lines")
 	s.Stopping()
 	n.told("READY=1\nSTATUS=waits")
-	n.told("STATUS=serves")
+	n.told("STATUS=serves; two lines")
 	n.told("STOPPING=1")
 }
 

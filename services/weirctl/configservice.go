@@ -41,18 +41,23 @@ func withService(ctx context.Context, w *where, call func(context.Context, api.C
 	if err != nil {
 		return &coded{err, exitUsage}
 	}
-	options := []grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(me.Client(identity.Configd))),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(api.MaxSnapshot))}
-	if a.from != "" {
-		dial := netns.Dialer(a.from, net.Dialer{})
-		options = append(options, grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) { return dial(ctx, "tcp", address) }))
-	}
+	options := append(callFrom(a.from), grpc.WithTransportCredentials(credentials.NewTLS(me.Client(identity.Configd))),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(api.MaxSnapshot)))
 	conn, err := grpc.NewClient("passthrough:"+a.service, options...)
 	if err != nil {
 		return fmt.Errorf("call the configuration service: %w", err)
 	}
 	defer conn.Close()
 	return call(ctx, api.NewConfigClient(conn))
+}
+
+// callFrom are the options for calls from a network namespace; empty: ours.
+func callFrom(namespace string) []grpc.DialOption {
+	if namespace == "" {
+		return nil
+	}
+	dial := netns.Dialer(namespace, net.Dialer{})
+	return []grpc.DialOption{grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) { return dial(ctx, "tcp", address) })}
 }
 
 // serviceAccess is where the service is and who we are: as the flags say, or

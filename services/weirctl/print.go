@@ -36,10 +36,11 @@ func orDash(s string) string {
 func (s *clusterStatus) print(w io.Writer) error {
 	t := newTable(w)
 	fmt.Fprintf(t, "cluster %s\n\n", s.Cluster)
-	t.row("NODE", "HEALTH", "PHASE", "VERSION", "DATAPLANE", "RING", "NORTH", "SOUTH")
+	t.row("NODE", "HEALTH", "PHASE", "VERSION", "UP", "DATAPLANE", "RING", "NORTH", "SOUTH")
 	for _, n := range s.Nodes {
-		t.row(n.ID, n.Health, orDash(n.Phase), orDash(n.Version), orDash(n.Dataplane), fmt.Sprintf("%.1f%%", 100*n.RingShare), n.North, n.South)
+		t.row(n.ID, n.Health, orDash(n.Phase), orDash(n.Version), orDash(span(n.Uptime)), orDash(n.Dataplane), fmt.Sprintf("%.1f%%", 100*n.RingShare), n.North, n.South)
 	}
+	s.printBoots(t)
 	fmt.Fprintln(t)
 	t.row("SERVER", "HEALTH", "UTILIZATION", "CONNECTIONS", "WEIGHT", "ADDRESS")
 	for _, r := range s.Servers {

@@ -37,6 +37,14 @@ type nodeRow struct {
 	North     string  `json:"north"`
 	South     string  `json:"south"`
 	Dataplane string  `json:"dataplane"` // its version; empty like Version
+
+	AnnouncedBy []string `json:"announced_by"`   // who holds established sessions for it with all routers
+	Uptime      float64  `json:"uptime_seconds"` // of the machine, or of its control plane where there is no appliance; 0: was not asked
+
+	// Of an appliance, as its init and control plane tell.
+	Boot       *api.BootStatus `json:"boot,omitempty"`
+	Services   []*api.Service  `json:"services,omitempty"`
+	Milestones *api.Milestones `json:"milestones,omitempty"`
 }
 
 type serverRow struct {
@@ -187,7 +195,8 @@ func noAnswer(errs []error) error {
 func (s *clusterStatus) takeViews(v *api.NodeStatus) {
 	s.Nodes, s.Servers = []nodeRow{}, []serverRow{}
 	for _, n := range v.Nodes {
-		s.Nodes = append(s.Nodes, nodeRow{ID: n.Id, Health: n.Health, Phase: n.Phase, RingShare: n.RingShare, North: n.North, South: n.South})
+		s.Nodes = append(s.Nodes, nodeRow{ID: n.Id, Health: n.Health, Phase: n.Phase, RingShare: n.RingShare, North: n.North, South: n.South,
+			AnnouncedBy: append([]string{}, n.AnnouncedBy...)})
 	}
 	for _, x := range v.Servers {
 		s.Servers = append(s.Servers, serverRow{ID: x.Id, Health: x.Health, Address: x.Address, Weight: x.Weight})
@@ -196,12 +205,18 @@ func (s *clusterStatus) takeViews(v *api.NodeStatus) {
 
 // takeNode adds what a node says of itself.
 func (s *clusterStatus) takeNode(v *api.NodeStatus) {
-	if r := s.node(v.Id); r != nil {
-		r.Version, r.Dataplane = v.Version, v.GetDataplane().GetVersion()
-		for _, n := range v.Nodes {
-			if n.Id == v.Id && r.Health == api.HealthHealthy {
-				r.Phase = n.Phase // it knows best
-			}
+	r := s.node(v.Id)
+	if r == nil { // it has no configuration, or another one
+		s.Nodes = append(s.Nodes, nodeRow{ID: v.Id, Health: api.HealthUnhealthy, AnnouncedBy: []string{}})
+		r = &s.Nodes[len(s.Nodes)-1]
+	}
+	r.Version, r.Dataplane, r.Uptime = v.Version, v.GetDataplane().GetVersion(), v.UptimeSeconds
+	if v.Boot != nil {
+		r.Boot, r.Services, r.Milestones, r.Uptime = v.Boot, v.Services, v.Milestones, v.Boot.UptimeSeconds
+	}
+	for _, n := range v.Nodes {
+		if n.Id == v.Id && r.Health == api.HealthHealthy {
+			r.Phase = n.Phase // it knows best
 		}
 	}
 	for _, b := range v.Bgp {

@@ -32,6 +32,7 @@ type target struct {
 	id     string         // empty: not known before it answers
 	socket string         // path, or address with port of a node's admin interface
 	files  identity.Files // who we are to an address
+	from   string         // network namespace that an address is called from; empty: ours
 }
 
 // remote reports whether the target is called over the network.
@@ -42,14 +43,16 @@ func (t target) remote() bool {
 // dial calls a node's admin interface: its socket, or over mutual TLS.
 func (t target) dial() (*grpc.ClientConn, error) {
 	address, security := "unix:"+t.socket, insecure.NewCredentials()
+	var options []grpc.DialOption
 	if t.remote() {
 		me, err := identity.Load(t.files)
 		if err != nil {
 			return nil, &coded{fmt.Errorf("call %s: %w", t, err), exitUsage}
 		}
 		address, security = "passthrough:"+t.socket, credentials.NewTLS(me.Client(identity.Node))
+		options = callFrom(t.from)
 	}
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(security))
+	conn, err := grpc.NewClient(address, append(options, grpc.WithTransportCredentials(security))...)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", t, err)
 	}
@@ -68,7 +71,8 @@ type where struct {
 type labFile struct {
 	LBNodes []struct{ ID, Admin string } `json:"lb_nodes"`
 	Servers []struct{ ID, Admin string } `json:"servers"`
-	// Config is how an operator of the lab calls its configuration service.
+	// Config is how an operator of the lab calls its configuration service, and
+	// nodes that have an address instead of a socket.
 	Config *struct{ Namespace, Address, CA, Cert, Key string } `json:"config"`
 }
 
@@ -121,7 +125,11 @@ func labTargets() (nodes, modules []target, err error) {
 		return nil, nil, err
 	}
 	for _, n := range l.LBNodes {
-		nodes = append(nodes, target{id: n.ID, socket: n.Admin})
+		t := target{id: n.ID, socket: n.Admin}
+		if c := l.Config; c != nil { // a node that is a machine of its own is called over the network
+			t.files, t.from = identity.Files{CA: c.CA, Cert: c.Cert, Key: c.Key}, c.Namespace
+		}
+		nodes = append(nodes, t)
 	}
 	for _, s := range l.Servers {
 		modules = append(modules, target{id: s.ID, socket: s.Admin})
