@@ -79,6 +79,7 @@ func (d *disk) follow(src *Source) {
 				select {
 				case <-time.After(retry):
 				case <-d.ctx.Done():
+					return
 				}
 			}
 		}

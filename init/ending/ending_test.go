@@ -1,0 +1,147 @@
+package ending
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// fake writes down what is done to the machine.
+type fake struct {
+	mu   sync.Mutex
+	did  []string
+	over chan struct{}
+	fail error
+}
+
+func (f *fake) add(what string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.did = append(f.did, what)
+}
+
+func (f *fake) Sync() { f.add("sync") }
+func (f *fake) Release(at string) error {
+	f.add("release " + at)
+	return f.fail
+}
+func (f *fake) End(how How)    { f.add("end " + string(how)); close(f.over) }
+func (f *fake) KeysAsk() error { return nil }
+func (f *fake) Feed()          {}
+func (f *fake) Disarm()        { f.add("disarm") }
+
+func (f *fake) steps() Steps {
+	return Steps{
+		Tell:     func(line string) { f.add("tell " + line) },
+		Crashed:  func(text string) { f.add("crashed " + strings.Split(text, "\n")[0]) },
+		Services: func(context.Context) []string { f.add("services"); return nil },
+		Save:     []func(context.Context){func(context.Context) { f.add("save") }},
+		State:    "/var/lib/weir", Watchdog: f, Machine: f,
+	}
+}
+
+// run ends the machine and returns what was done, without what was told.
+func (f *fake) run(t *testing.T, steps Steps, ask func(*Ending)) string {
+	f.over = make(chan struct{})
+	e := New()
+	go e.Do(func() Steps { return steps })
+	ask(e)
+	select {
+	case <-f.over:
+	case <-time.After(time.Minute):
+		t.Fatalf("no end; did %q", f.did)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var did []string
+	for _, d := range f.did {
+		if !strings.HasPrefix(d, "tell ") {
+			did = append(did, d)
+		}
+	}
+	return strings.Join(did, ", ")
+}
+
+func (f *fake) told(text string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return strings.Contains(strings.Join(f.did, "\n"), text)
+}
+
+func TestTheEndHasItsOrderAndTheFirstWhoAsksIsHeard(t *testing.T) {
+	f := &fake{}
+	got := f.run(t, f.steps(), func(e *Ending) {
+		if err := e.Ask("sleep", "x"); err == nil {
+			t.Error("sleeping is a way to end")
+		}
+		e.Ask(Reboot, "asked for by root")
+		e.Ask(PowerOff, "asked for by another")
+	})
+	if want := "services, save, sync, release /var/lib/weir, end reboot"; got != want {
+		t.Errorf("did %s, want %s", got, want)
+	}
+	if !f.told("reboot: asked for by root") {
+		t.Errorf("told %q", f.did)
+	}
+}
+
+func TestTheWatchdogIsDisarmedOnlyBeforeThePowerGoes(t *testing.T) {
+	f := &fake{}
+	got := f.run(t, f.steps(), func(e *Ending) { e.Ask(PowerOff, "x") })
+	if !strings.HasSuffix(got, "release /var/lib/weir, disarm, end poweroff") {
+		t.Errorf("did %s", got)
+	}
+}
+
+func TestNothingThatFailsKeepsTheMachineFromItsEnd(t *testing.T) {
+	f := &fake{fail: errors.New("device or resource busy")}
+	s := f.steps()
+	s.Services = func(ctx context.Context) []string { return []string{"noded"} }
+	s.Save = append(s.Save, func(context.Context) { panic("a slip") })
+	s.Watchdog = nil
+	got := f.run(t, s, func(e *Ending) { e.Ask(Reboot, "x") })
+	if want := "save, sync, release /var/lib/weir, end reboot"; got != want {
+		t.Errorf("did %s, want %s", got, want)
+	}
+	for _, text := range []string{"cannot be stopped: noded", "panic: a slip", "device or resource busy"} {
+		if !f.told(text) {
+			t.Errorf("not told: %s", text)
+		}
+	}
+}
+
+func TestAStepThatHangsIsLeftBehind(t *testing.T) {
+	f := &fake{}
+	s := f.steps()
+	hung := make(chan struct{})
+	defer close(hung)
+	begin := time.Now()
+	s.within("write out the disks", 50*time.Millisecond, func(context.Context) { <-hung })
+	if took := time.Since(begin); took > 10*time.Second || !f.told("write out the disks: not done within 50ms; going on") {
+		t.Errorf("after %v: %q", took, f.did)
+	}
+}
+
+func TestAPanicIsKeptOnRecordAndEndsInAReboot(t *testing.T) {
+	f := &fake{}
+	f.over = make(chan struct{})
+	e := New()
+	e.Go(func() {
+		var list []int
+		fmt.Println(list[len(list)])
+	})
+	r := <-e.asked
+	if r.after != countdown || !strings.Contains(r.crash, "index out of range") || !strings.Contains(r.crash, "ending_test.go") {
+		t.Errorf("asked: %+v", r)
+	}
+	r.after = 0
+	s := f.steps()
+	s.end(r)
+	if !f.told("crashed panic in init: runtime error: index out of range") || !f.told("end reboot") {
+		t.Errorf("did %q", f.did)
+	}
+}
