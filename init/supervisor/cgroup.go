@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"weir/init/cpus"
 )
 
 // Groups is where the services' cgroups (version 2) are made; empty where there
@@ -24,11 +26,18 @@ func (g Groups) Prepare() error {
 	for _, c := range controllers {
 		_ = os.WriteFile(filepath.Join(string(g), "cgroup.subtree_control"), []byte("+"+c), 0)
 	}
-	own, err := g.group("init")
-	if err != nil {
-		return err
+	if err := os.Mkdir(g.own().dir, 0o755); err != nil && !os.IsExist(err) {
+		return fmt.Errorf("make a cgroup: %w", err)
 	}
-	return own.write("cgroup.procs", strconv.Itoa(os.Getpid()))
+	return g.own().write("cgroup.procs", strconv.Itoa(os.Getpid()))
+}
+
+// own is this process's group, nil without groups.
+func (g Groups) own() *group {
+	if g == "" {
+		return nil
+	}
+	return &group{dir: filepath.Join(string(g), "init")}
 }
 
 // group makes a new one. It is never one that was used before: since the
@@ -66,6 +75,14 @@ func (g *group) write(file, text string) error {
 func (g *group) read(file string) string {
 	b, _ := os.ReadFile(filepath.Join(g.dir, file)) // absent: without that controller
 	return string(b)
+}
+
+// confine keeps the members on some of the cores.
+func (g *group) confine(to cpus.Set) error {
+	if g == nil {
+		return fmt.Errorf("keep the packet processor's cores free: there are no cgroups on this machine")
+	}
+	return g.write("cpuset.cpus", to.String())
 }
 
 // kill ends everybody in the group (Linux 5.14).

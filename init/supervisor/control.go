@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"weir/init/cpus"
 )
 
 // Control starts, stops or restarts a service and returns at once.
@@ -44,6 +46,28 @@ func (s *Supervisor) names() string {
 		names = append(names, u.Name)
 	}
 	return strings.Join(names, ", ")
+}
+
+// Reserve confines init and all services but those with Spec.Cores to the rest
+// of the cores, now and whenever they start.
+func (s *Supervisor) Reserve(rest cpus.Set) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rest = &rest
+	groups := []*group{s.Groups.own()}
+	for _, u := range s.units {
+		if p := s.lives[u.Name]; p != nil && !u.Cores {
+			groups = append(groups, p.group)
+		} else if p != nil {
+			cpus.Float(u.pid, rest)
+		}
+	}
+	for _, g := range groups {
+		if err := g.confine(rest); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Status of all services, in the table's order.

@@ -48,16 +48,6 @@ func launch(s Spec, g *group, notify string, log *logs.Source) (*process, error)
 	}
 	defer w.Close()
 	p.cmd.Stdout, p.cmd.Stderr = w, w
-	if s.Terminal != "" {
-		tty, err := os.OpenFile(s.Terminal, os.O_RDWR|syscall.O_NOCTTY, 0)
-		if err != nil {
-			r.Close()
-			return nil, fmt.Errorf("open its terminal: %w", err)
-		}
-		defer tty.Close()
-		p.cmd.Stdin, p.cmd.Stdout = tty, tty
-		p.cmd.SysProcAttr.Setctty = true // of descriptor 0
-	}
 	if err := p.cmd.Start(); err != nil {
 		r.Close()
 		return nil, err

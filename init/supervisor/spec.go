@@ -29,10 +29,9 @@ type Spec struct {
 	Watchdog time.Duration // it is killed if it says no WATCHDOG=1 for so long once it is ready; 0: never
 	Stop     time.Duration // between SIGTERM and SIGKILL
 
-	Terminal string // device that is its standard input and output; empty: none, and a log
-	Weight   int    // its share of the processors when they do not suffice (cgroup cpu.weight); 0: 100
-	OOM      int    // oom_score_adj: -1000 is never killed for memory, 1000 first
-	Cores    bool   // may use the cores that are kept from all others, see Reserve
+	Weight int  // its share of the processors when they do not suffice (cgroup cpu.weight); 0: 100
+	OOM    int  // oom_score_adj: -1000 is never killed for memory, 1000 first
+	Cores  bool // may use the cores that are kept from all others, see Reserve
 }
 
 // State of a service, in the words of the API.

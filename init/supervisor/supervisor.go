@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
+	"weir/init/cpus"
 	"weir/init/logs"
 )
 
@@ -37,6 +39,7 @@ type Supervisor struct {
 	met    map[string]bool     // guarded by mu; conditions
 	ending bool                // guarded by mu; StopAll was called
 	pet    func()              // guarded by mu; nil: no hardware watchdog
+	rest   *cpus.Set           // guarded by mu; the cores of services without Spec.Cores; nil: all
 }
 
 // New makes a supervisor of the table. Nothing starts before Run.
@@ -174,12 +177,25 @@ func (s *Supervisor) start(u *unit) (int, error) {
 		return 0, err
 	}
 	s.marks[u.Name] = log.Mark()
+	if g != nil && u.Weight != 0 {
+		if err := g.write("cpu.weight", strconv.Itoa(u.Weight)); err != nil {
+			s.Tell(err.Error())
+		}
+	}
+	if s.rest != nil && !u.Cores {
+		if err := g.confine(*s.rest); err != nil {
+			s.Tell(err.Error())
+		}
+	}
 	p, err := launch(u.Spec, g, s.Notify, log)
 	if err != nil {
 		if g != nil {
 			g.remove()
 		}
 		return 0, err
+	}
+	if s.rest != nil && u.Cores {
+		cpus.Float(p.cmd.Process.Pid, *s.rest)
 	}
 	s.lives[u.Name] = p
 	life := u.life
