@@ -78,6 +78,9 @@ func TestAProgramBringsItsLoaderAndLibraries(t *testing.T) {
 			t.Errorf("%s is not in the archive as a program: %v", name, r.Info)
 		}
 	}
+	if _, twice := a.Get("lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"); twice {
+		t.Error("the loader is there twice")
+	}
 	if err := New().Program("bin/true", []string{onlyProgram(t)}); err == nil {
 		t.Error("a missing library was not noticed")
 	}

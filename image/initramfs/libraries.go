@@ -9,8 +9,11 @@ import (
 	"strings"
 )
 
-// Folders in which Debian's packages hold what the loader looks for.
-var libraryDirs = []string{"lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib64"}
+const libraryDir = "lib/x86_64-linux-gnu"
+
+// Folders in which Debian's packages hold what the loader looks for. The loader,
+// which libc needs too, is to be found where programs name it.
+var libraryDirs = []string{"lib64", libraryDir, "usr/" + libraryDir}
 
 // Program adds a dynamically linked program with its loader and the libraries
 // that it needs, all taken from unpacked packages.
@@ -52,12 +55,7 @@ func (a Archive) dynamic(name, source string, roots []string) error {
 			if _, err := inRoots(filepath.Join(dir, library), roots); err != nil {
 				continue
 			}
-			// One folder that the loader knows for all of them; the loader itself
-			// has its place.
-			target := filepath.Join(libraryDirs[0], library)
-			if dir == "lib64" {
-				target = filepath.Join(dir, library)
-			}
+			target := filepath.Join(strings.TrimPrefix(dir, "usr/"), library)
 			if err := a.dynamic(target, filepath.Join(dir, library), roots); err != nil {
 				return err
 			}
