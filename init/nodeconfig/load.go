@@ -16,9 +16,9 @@ import (
 
 // Places of configurations.
 const (
-	OnDisk   = "/var/lib/weir/node.yaml"
-	LastGood = "/var/lib/weir/node.yaml.last-good" // kept by noded once it serves
-	BuiltIn  = "/etc/weir/node.yaml"
+	onDisk   = "/var/lib/weir/node.yaml"
+	lastGood = "/var/lib/weir/node.yaml.last-good" // kept by noded once it serves
+	builtIn  = "/etc/weir/node.yaml"
 )
 
 // maxSize bounds a configuration's text, in bytes.
@@ -48,17 +48,24 @@ func (l *Loader) Load(ctx context.Context, from cmdline.Source) (*Loaded, phase.
 		}
 		remedy = "correct it (weirctl check shows every mistake), and reboot"
 	}
-	last, lastErr := l.file(LastGood)
-	if lastErr == nil {
-		n, lastErr = parse(LastGood, last)
+	return l.LastGood(from, remedy, err)
+}
+
+// LastGood takes the last configuration that worked, as the source failed with
+// an error that has that remedy.
+func (l *Loader) LastGood(from cmdline.Source, remedy string, failed error) (*Loaded, phase.Outcome) {
+	text, err := l.file(lastGood)
+	var n *config.Node
+	if err == nil {
+		n, err = parse(lastGood, text)
 	}
 	switch {
-	case lastErr == nil:
-		return &Loaded{n, last, source, true}, phase.Degrade(remedy, "%v; the last configuration that worked is used instead", err)
-	case errors.Is(lastErr, os.ErrNotExist):
-		return nil, phase.Fail(remedy, "%v", err)
+	case err == nil:
+		return &Loaded{n, text, from.String(), true}, phase.Degrade(remedy, "%v; the last configuration that worked is used instead", failed)
+	case errors.Is(err, os.ErrNotExist):
+		return nil, phase.Fail(remedy, "%v", failed)
 	}
-	return nil, phase.Fail(remedy, "%v; and %v", err, lastErr)
+	return nil, phase.Fail(remedy, "%v; and %v", failed, err)
 }
 
 // read gives the text, what its source is called, and what to do if there is none.
@@ -72,12 +79,12 @@ func (l *Loader) read(ctx context.Context, from cmdline.Source) (source, remedy 
 		text, err = l.file(from.Location)
 		return source, "correct weir.config on the boot command line", text, err
 	case cmdline.BuiltIn:
-		text, err = l.file(BuiltIn)
+		text, err = l.file(builtIn)
 		return source, "boot an image with a configuration, or correct weir.config on the boot command line", text, err
 	}
-	text, err = l.file(OnDisk)
+	text, err = l.file(onDisk)
 	if errors.Is(err, os.ErrNotExist) && from.Kind == cmdline.Anywhere {
-		if text, err = l.file(BuiltIn); err == nil {
+		if text, err = l.file(builtIn); err == nil {
 			return cmdline.Source{Kind: cmdline.BuiltIn}.String(), "", text, nil
 		}
 		if errors.Is(err, os.ErrNotExist) {
@@ -102,9 +109,9 @@ func (l *Loader) file(path string) ([]byte, error) {
 func file(source string) string {
 	switch source {
 	case cmdline.Source{Kind: cmdline.Disk}.String():
-		return OnDisk
+		return onDisk
 	case cmdline.Source{Kind: cmdline.BuiltIn}.String():
-		return BuiltIn
+		return builtIn
 	}
 	return source
 }

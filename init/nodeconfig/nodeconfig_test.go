@@ -51,18 +51,18 @@ func TestWhichConfigurationIsTaken(t *testing.T) {
 		source string
 		result phase.Result
 	}{
-		"the disk's before the built in one":  {cmdline.Source{}, map[string]string{OnDisk: node("disk"), BuiltIn: node("image"), LastGood: node("last")}, "disk", "disk", phase.OK},
-		"the built in one without a disk's":   {cmdline.Source{}, map[string]string{BuiltIn: node("image"), LastGood: node("last")}, "image", "built in", phase.OK},
-		"the last good one for a bad one":     {cmdline.Source{}, map[string]string{OnDisk: "node: [", BuiltIn: node("image"), LastGood: node("last")}, "last", "disk", phase.Degraded},
-		"the last good one for a lost one":    {cmdline.Source{}, map[string]string{LastGood: node("last")}, "last", "disk", phase.Degraded},
-		"the last good one for an absent URL": {url, map[string]string{OnDisk: node("disk"), LastGood: node("last")}, "last", "http://10.0.0.1/node.yaml", phase.Degraded},
-		"none for an absent URL":              {url, map[string]string{OnDisk: node("disk")}, "", "", phase.Failed},
-		"none if the last good one is bad":    {cmdline.Source{}, map[string]string{LastGood: "x"}, "", "", phase.Failed},
+		"the disk's before the built in one":  {cmdline.Source{}, map[string]string{onDisk: node("disk"), builtIn: node("image"), lastGood: node("last")}, "disk", "disk", phase.OK},
+		"the built in one without a disk's":   {cmdline.Source{}, map[string]string{builtIn: node("image"), lastGood: node("last")}, "image", "built in", phase.OK},
+		"the last good one for a bad one":     {cmdline.Source{}, map[string]string{onDisk: "node: [", builtIn: node("image"), lastGood: node("last")}, "last", "disk", phase.Degraded},
+		"the last good one for a lost one":    {cmdline.Source{}, map[string]string{lastGood: node("last")}, "last", "disk", phase.Degraded},
+		"the last good one for an absent URL": {url, map[string]string{onDisk: node("disk"), lastGood: node("last")}, "last", "http://10.0.0.1/node.yaml", phase.Degraded},
+		"none for an absent URL":              {url, map[string]string{onDisk: node("disk")}, "", "", phase.Failed},
+		"none if the last good one is bad":    {cmdline.Source{}, map[string]string{lastGood: "x"}, "", "", phase.Failed},
 		"none at all":                         {cmdline.Source{}, nil, "", "", phase.Failed},
-		"only the disk's if it is asked for":  {cmdline.Source{Kind: cmdline.Disk}, map[string]string{BuiltIn: node("image")}, "", "", phase.Failed},
-		"the built in one if it is asked for": {cmdline.Source{Kind: cmdline.BuiltIn}, map[string]string{OnDisk: node("disk"), BuiltIn: node("image")}, "image", "built in", phase.OK},
+		"only the disk's if it is asked for":  {cmdline.Source{Kind: cmdline.Disk}, map[string]string{builtIn: node("image")}, "", "", phase.Failed},
+		"the built in one if it is asked for": {cmdline.Source{Kind: cmdline.BuiltIn}, map[string]string{onDisk: node("disk"), builtIn: node("image")}, "image", "built in", phase.OK},
 		"a file":                              {cmdline.Source{Kind: cmdline.File, Location: "/mnt/n.yaml"}, map[string]string{"/mnt/n.yaml": node("file")}, "file", "/mnt/n.yaml", phase.OK},
-		"none for somebody else's machine":    {cmdline.Source{}, map[string]string{OnDisk: strings.Split(node("lab"), "machine:")[0]}, "", "", phase.Failed},
+		"none for somebody else's machine":    {cmdline.Source{}, map[string]string{onDisk: strings.Split(node("lab"), "machine:")[0]}, "", "", phase.Failed},
 	} {
 		got, o := machine(t, c.files).Load(context.Background(), c.from)
 		if o.Result != c.result || (o.Remedy == "") != (o.Result == phase.OK) || (got == nil) != (c.node == "") {
@@ -76,8 +76,8 @@ func TestWhichConfigurationIsTaken(t *testing.T) {
 }
 
 func TestAMistakeIsToldWithItsLine(t *testing.T) {
-	_, o := machine(t, map[string]string{OnDisk: node("lb1") + "  hugepages: {per_numa: 3MiB}\n"}).Load(context.Background(), cmdline.Source{})
-	if !strings.Contains(o.Reason, OnDisk+":9:") || !strings.Contains(o.Reason, "per_numa") {
+	_, o := machine(t, map[string]string{onDisk: node("lb1") + "  hugepages: {per_numa: 3MiB}\n"}).Load(context.Background(), cmdline.Source{})
+	if !strings.Contains(o.Reason, onDisk+":9:") || !strings.Contains(o.Reason, "per_numa") {
 		t.Error(o)
 	}
 }

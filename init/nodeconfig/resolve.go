@@ -21,7 +21,7 @@ func Resolved(text []byte, pci map[string]string) ([]byte, error) {
 	for _, path := range [][]string{{"cluster_file"}, {"run_dir"}, {"state_dir"},
 		{"config_service", "ca"}, {"config_service", "cert"}, {"config_service", "key"}} {
 		if v := value(root, path...); v != nil && v.Value != "" && !filepath.IsAbs(v.Value) {
-			v.Value = filepath.Join(filepath.Dir(OnDisk), v.Value)
+			v.Value = filepath.Join(filepath.Dir(onDisk), v.Value)
 		}
 	}
 	for _, side := range []string{"north", "south"} {

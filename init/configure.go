@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"weir/init/cmdline"
+	"weir/init/network"
+	"weir/init/nic"
+	"weir/init/nodeconfig"
+	"weir/init/phase"
+	"weir/services/state"
+)
+
+// Resolved is the configuration as the services get it.
+const resolved = "/run/weir/node.yaml"
+
+const (
+	addressLimit = 25 * time.Second // for a DHCP server's answer; links come up in the meantime
+	fetchLimit   = 20 * time.Second // for the configuration, once there is an address
+)
+
+// configure gets the configuration and writes it for the services.
+func (n *node) configure(ctx context.Context) phase.Outcome {
+	n.mu.Lock()
+	line := n.line
+	n.mu.Unlock()
+	l := &nodeconfig.Loader{}
+	l.Fetch = func(ctx context.Context, url string) ([]byte, error) { return n.fetch(ctx, line, l, url) }
+	var c *nodeconfig.Loaded
+	var o phase.Outcome
+	if from, err := line.Source(); err != nil {
+		c, o = l.LastGood(from, "correct it on the boot command line", err)
+	} else {
+		c, o = l.Load(ctx, from)
+	}
+	if c == nil {
+		return o
+	}
+	all := n.system.List()
+	assigned := nic.Assign(all, nic.Wants(c.Node))
+	pci := map[string]string{}
+	for _, a := range assigned {
+		if a.Role != "" && a.Err == nil {
+			pci[a.Device] = a.PCI
+		}
+	}
+	text, err := nodeconfig.Resolved(c.Text, pci)
+	if err == nil {
+		err = state.ReplaceFile(resolved, text)
+	}
+	if err != nil {
+		return phase.Fail("report this as a defect", "%v", err)
+	}
+	n.mu.Lock()
+	n.config, n.nics = c, assigned
+	n.mu.Unlock()
+	return o
+}
+
+// fetch brings up any network for as long as it takes to get the configuration.
+func (n *node) fetch(ctx context.Context, line cmdline.Line, l *nodeconfig.Loader, url string) ([]byte, error) {
+	want, err := line.Network()
+	if err != nil {
+		return nil, err
+	}
+	early, ready, err := network.StartEarly(ctx, want, n.system.List())
+	defer early.Stop()
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-ready:
+	case <-time.After(addressLimit):
+		return nil, fmt.Errorf("no address to fetch %s from: %s", redacted(line), early.Errors())
+	}
+	ctx, stop := context.WithTimeout(ctx, fetchLimit)
+	defer stop()
+	return l.FetchHTTP(ctx, url)
+}
+
+func redacted(line cmdline.Line) string {
+	from, _ := line.Source()
+	return from.String()
+}
+
+// mayComeLater: what has to be fetched may be there in a while; a file will not.
+func (n *node) mayComeLater() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	from, err := n.line.Source()
+	return err == nil && from.Kind == cmdline.URL
+}
+
+// withoutConfiguration says what the node does not do without one.
+func (n *node) withoutConfiguration() {
+	for _, name := range []string{phaseNetwork, phaseHugepages, phaseNICs} {
+		n.phases.Run(name, func() phase.Outcome { return phase.Skip("the node has no configuration") })
+	}
+	n.phases.Run(phaseKernel, func() phase.Outcome { return n.setKernel(nil) })
+	n.phases.Run(phaseServices, func() phase.Outcome { return phase.Skip("the node has no configuration: only the console runs") })
+}
+
+var errNoNIC = errors.New("the configuration names no such NIC")
+
+// assigned is the NIC of a role.
+func (n *node) assigned(role string) nic.Assigned {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, a := range n.nics {
+		if a.Role == role {
+			return a
+		}
+	}
+	return nic.Assigned{Err: errNoNIC}
+}
+
+// unassigned are NICs before a configuration says what they are for.
+func unassigned(all []nic.NIC) []nic.Assigned { return nic.Assign(all, nil) }

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"weir/init/logs"
+	"weir/init/phase"
+	"weir/init/supervisor"
+)
+
+// services of a node, in the order in which they start. They stop in the
+// reverse order: noded first, so that the node is unannounced before the
+// dataplane is gone.
+var services = []supervisor.Spec{
+	{Name: "console-ttyS0", Command: []string{"/bin/console", "--terminal", "/dev/ttyS0"},
+		Needs: []string{phaseMounts}, Notify: true, Start: 20 * time.Second, Stop: 2 * time.Second, OOM: -500},
+	{Name: "console-tty1", Command: []string{"/bin/console", "--terminal", "/dev/tty1"},
+		Needs: []string{phaseMounts}, Notify: true, Start: 20 * time.Second, Stop: 2 * time.Second, OOM: -500},
+	{Name: "dataplane", Command: []string{"/bin/dataplane", "--config", resolved},
+		Needs: []string{phaseConfiguration, phaseNetwork, phaseHugepages, phaseNICs}, Notify: true,
+		Start: 60 * time.Second, Watchdog: 10 * time.Second, Stop: 10 * time.Second, Weight: 1000, OOM: -900, Cores: true},
+	{Name: "noded", Command: []string{"/bin/noded", "--config", resolved},
+		Needs: []string{phaseConfiguration, phaseNetwork}, Notify: true,
+		Start: 60 * time.Second, Watchdog: 15 * time.Second, Stop: 20 * time.Second, Weight: 500, OOM: -800},
+}
+
+// essential are those without which a node is none.
+var essential = []string{"dataplane", "noded"}
+
+// servicesWait is how long the boot waits until they are ready.
+const servicesWait = 60 * time.Second
+
+// awaitServices waits until the services are ready, or cannot be.
+func (n *node) awaitServices(ctx context.Context) phase.Outcome {
+	const remedy = "see their logs on the console, and the phases that they wait for"
+	for deadline := time.Now().Add(servicesWait); ; {
+		var missing []string
+		hopeless := true
+		for _, s := range n.super.Status() {
+			if !slices.Contains(essential, s.Name) || s.State == supervisor.Ready {
+				continue
+			}
+			missing = append(missing, describe(s))
+			hopeless = hopeless && s.State == supervisor.Waiting
+		}
+		if len(missing) == 0 {
+			return phase.Detail("%s are ready", strings.Join(essential, " and "))
+		}
+		if hopeless || time.Now().After(deadline) {
+			return phase.Fail(remedy, "%s", strings.Join(missing, "; "))
+		}
+		select {
+		case <-ctx.Done():
+			return phase.Skip("the machine ends")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func describe(s supervisor.Status) string {
+	switch {
+	case s.State == supervisor.Waiting:
+		return fmt.Sprintf("%s waits for %s", s.Name, s.WaitsFor)
+	case s.LastEnd != "":
+		return fmt.Sprintf("%s is %s, its last life ended with: %s", s.Name, s.State, s.LastEnd)
+	}
+	return fmt.Sprintf("%s is %s", s.Name, s.State)
+}
+
+// serviceCrashed keeps a record.
+func (n *node) serviceCrashed(service, how string, last []logs.Line) {
+	var b strings.Builder
+	b.WriteString(how + "\n")
+	for _, l := range last {
+		fmt.Fprintf(&b, "[%8.3f] %s\n", l.At.Seconds(), l.Text)
+	}
+	n.crashes.Add(service, b.String())
+}
