@@ -29,6 +29,7 @@ type node struct {
 	api.UnimplementedDataplaneServer
 
 	file    *config.Node
+	memory  int // NUMA node; anyNode: it does not matter
 	log     *slog.Logger
 	boot    uint64
 	started time.Time
@@ -51,10 +52,10 @@ type node struct {
 	busy    busyShares
 }
 
-// openNode takes over NICs and exception interfaces and starts the threads.
-// On an error everything is given back.
-func openNode(file *config.Node, log *slog.Logger) (*node, error) {
-	n := &node{file: file, log: log, started: time.Now(), boot: randomNumber()}
+// openNode takes over NICs and exception interfaces, with memory on a NUMA node,
+// and starts the threads. On an error everything is given back.
+func openNode(file *config.Node, memory int, log *slog.Logger) (*node, error) {
+	n := &node{file: file, memory: memory, log: log, started: time.Now(), boot: randomNumber()}
 	for _, step := range []func() error{n.openMemory, n.openPorts, n.openExceptions, n.openEngine, n.startEngine} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, n.close())
@@ -77,7 +78,7 @@ func (n *node) close() error {
 
 func (n *node) openMemory() error {
 	c := n.file.Dataplane
-	o := dpdk.EAL{FilePrefix: c.FilePrefix, MemoryMiB: int(c.Memory >> 20), NoHuge: !c.Hugepages,
+	o := dpdk.EAL{FilePrefix: c.FilePrefix, MemoryMiB: int(c.Memory >> 20), NoHuge: !c.Hugepages, NUMA: n.memory,
 		Log: func(line string) { n.log.Debug("dpdk", "line", line) }}
 	for _, nic := range []config.NIC{c.North, c.South} {
 		if nic.Kind() == config.DevicePCI {
@@ -96,7 +97,7 @@ func (n *node) openMemory() error {
 	}
 	frames := (int(c.Memory)*3/4 - fixed) / size
 	var err error
-	if n.pool, err = dpdk.NewMempool("frames", frames); err != nil {
+	if n.pool, err = dpdk.NewMempool("frames", frames, n.memory); err != nil {
 		return fmt.Errorf("%w; raise dataplane.memory in node.yaml", err)
 	}
 	n.onClose(func() error { n.pool.Free(); return nil })

@@ -308,7 +308,7 @@ func TestWhatIsMissingIsNamedInOneLine(t *testing.T) {
 	}{
 		{edit("af_packet:north0", "af_packet:absent0"), "interface absent0 does not exist", 1},
 		{edit("exc-south}", "absent1}"), "exception interface absent1 does not exist; create it", 1},
-		{edit("af_packet:south0", "pci:0000:ff:00.0"), "DPDK drives no device 0000:ff:00.0; bind it to vfio-pci", 1},
+		{edit("af_packet:south0", "pci:0000:ff:00.0"), "dataplane.south.device: there is no PCI device 0000:ff:00.0; the machine's NICs are: ", 1},
 		{edit("memory: 32MiB\n  hugepages: false", "memory: 1048576MiB"), "free huge pages of 2 MiB, the machine has", 1},
 		{edit("held: 256", "layout: {mode: pipeline, rx: [900], tx: [901], workers: [902]}"), "is there such a core?", 1},
 		{edit("held: 256", "hold: 256"), "node.yaml:12: dataplane.hold: unknown key", 2},

@@ -23,7 +23,8 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkMachine(int64(file.Dataplane.Memory), file.Dataplane.Hugepages); err != nil {
+	memory, err := checkMachine(file)
+	if err != nil {
 		return err
 	}
 	lock, err := program.LockRunDir(file.RunDir, "dataplane")
@@ -40,7 +41,7 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	// Flow tables hold no pointers and packets lie elsewhere, so the heap is
 	// small: letting it grow costs less than pausing to collect it.
 	debug.SetGCPercent(400)
-	n, err := openNode(file, log)
+	n, err := openNode(file, memory, log)
 	if err != nil {
 		return err
 	}

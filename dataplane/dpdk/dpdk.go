@@ -13,7 +13,7 @@ package dpdk
 #cgo CFLAGS: -I/usr/include/dpdk -I/usr/include/x86_64-linux-gnu/dpdk -O3 -march=x86-64-v3 -Wall -Wno-deprecated-declarations
 #cgo LDFLAGS: -static -Wl,--wrap=dlopen -Wl,--wrap=getpwuid -Wl,--wrap=getaddrinfo
 #cgo LDFLAGS: -l:librte_net_af_packet.a -l:librte_net_null.a -l:librte_net_ring.a
-#cgo LDFLAGS: -l:librte_net_ixgbe.a -l:librte_net_i40e.a -l:librte_net_ice.a -l:librte_common_iavf.a
+#cgo LDFLAGS: -l:librte_net_ixgbe.a -l:librte_net_i40e.a -l:librte_net_ice.a -l:librte_common_iavf.a -l:librte_net_e1000.a
 #cgo LDFLAGS: -l:librte_bus_pci.a -l:librte_bus_vdev.a -l:librte_security.a -l:librte_cryptodev.a -l:librte_hash.a -l:librte_rcu.a
 #cgo LDFLAGS: -l:librte_ethdev.a -l:librte_net.a -l:librte_mbuf.a -l:librte_mempool.a -l:librte_ring.a -l:librte_meter.a
 #cgo LDFLAGS: -l:librte_pci.a -l:librte_eal.a -l:librte_telemetry.a -l:librte_kvargs.a

@@ -28,10 +28,10 @@ func TestMain(m *testing.M) {
 }
 
 func start() (err error) {
-	if err := Init(EAL{FilePrefix: "dpdktest", MemoryMiB: 64, NoHuge: true}); err != nil {
+	if err := Init(EAL{FilePrefix: "dpdktest", MemoryMiB: 64, NoHuge: true, NUMA: AnyNUMA}); err != nil {
 		return err
 	}
-	pool, err = NewMempool("frames", 8191)
+	pool, err = NewMempool("frames", 8191, AnyNUMA)
 	return err
 }
 
@@ -67,7 +67,7 @@ func exchange(t *testing.T, rx, tx Ports) *Exchange {
 }
 
 func TestTheEnvironmentStartsOncePerProcess(t *testing.T) {
-	if err := Init(EAL{FilePrefix: "again", MemoryMiB: 64, NoHuge: true}); err != errOnce {
+	if err := Init(EAL{FilePrefix: "again", MemoryMiB: 64, NoHuge: true, NUMA: AnyNUMA}); err != errOnce {
 		t.Fatalf("second start: %v", err)
 	}
 }

@@ -6,8 +6,10 @@
 // that archive to the program's link.)
 extern char af_packet_logtype[], eth_null_logtype[], rte_eth_from_ring[];
 extern char is_ixgbe_supported[], i40e_dcb_init_configure[], ice_load_pkg[];
+extern char em_get_max_pktlen[], eth_igb_syn_filter_set[];
 
 const void *const weir_drivers[] = {
 	af_packet_logtype, eth_null_logtype, rte_eth_from_ring,
 	is_ixgbe_supported, i40e_dcb_init_configure, ice_load_pkg,
+	em_get_max_pktlen, eth_igb_syn_filter_set,
 };

@@ -50,9 +50,13 @@ type EAL struct {
 	FilePrefix string   // tells this process from others on the machine
 	MemoryMiB  int      // reserved at start
 	NoHuge     bool     // ordinary memory instead of huge pages: tests, and machines without them
+	NUMA       int      // node that memory is reserved on; AnyNUMA: any
 	PCI        []string // addresses to drive; none: the PCI bus is left alone
 	Log        func(line string)
 }
+
+// AnyNUMA says that it does not matter on which NUMA node something is (SOCKET_ID_ANY).
+const AnyNUMA = -1
 
 var (
 	ealOnce sync.Once
@@ -105,7 +109,12 @@ func (o EAL) args() ([]string, error) {
 		}
 	}
 	a := []string{"dataplane", "--no-telemetry", "--lcores", "0@(" + strings.Join(cpus, ",") + ")",
-		"--file-prefix", o.FilePrefix, "-m", strconv.Itoa(o.MemoryMiB)}
+		"--file-prefix", o.FilePrefix}
+	if o.NUMA == AnyNUMA || o.NoHuge {
+		a = append(a, "-m", strconv.Itoa(o.MemoryMiB))
+	} else { // a list, one amount per node
+		a = append(a, "--socket-mem", strings.Repeat("0,", o.NUMA)+strconv.Itoa(o.MemoryMiB))
+	}
 	if o.NoHuge {
 		a = append(a, "--no-huge", "--no-shconf") // EAL refuses --in-memory together with --no-huge
 	} else {

@@ -31,13 +31,13 @@ type Mempool struct {
 	n int
 }
 
-// NewMempool makes a pool of n frames (n = 2^q-1 wastes no memory), with a
-// cache per registered thread.
-func NewMempool(name string, n int) (*Mempool, error) {
+// NewMempool makes a pool of n frames (n = 2^q-1 wastes no memory) on a NUMA
+// node, with a cache per registered thread.
+func NewMempool(name string, n, numa int) (*Mempool, error) {
 	c := C.CString(name)
 	defer C.free(unsafe.Pointer(c))
 	const cache = 128
-	p := C.rte_pktmbuf_pool_create(c, C.uint(n), cache, 0, C.RTE_MBUF_DEFAULT_BUF_SIZE, C.int(C.rte_socket_id()))
+	p := C.rte_pktmbuf_pool_create(c, C.uint(n), cache, 0, C.RTE_MBUF_DEFAULT_BUF_SIZE, C.int(numa))
 	if p == nil {
 		return nil, fmt.Errorf("make a pool of %d frames of %d bytes and more: %w", n, FrameSize, rteError())
 	}

@@ -56,10 +56,10 @@ func inNamespace(name string) (code int) {
 }
 
 func start() (err error) {
-	if err := dpdk.Init(dpdk.EAL{FilePrefix: "enginetest", MemoryMiB: 96, NoHuge: true}); err != nil {
+	if err := dpdk.Init(dpdk.EAL{FilePrefix: "enginetest", MemoryMiB: 96, NoHuge: true, NUMA: dpdk.AnyNUMA}); err != nil {
 		return err
 	}
-	pool, err = dpdk.NewMempool("frames", 16383)
+	pool, err = dpdk.NewMempool("frames", 16383, dpdk.AnyNUMA)
 	return err
 }
 

@@ -60,7 +60,7 @@ func OpenAFPacket(name, iface string, pool *dpdk.Mempool) (*Port, error) {
 func OpenPCI(address string, pool *dpdk.Mempool) (*Port, error) {
 	id, err := dpdk.PortByName(address)
 	if err != nil {
-		return nil, fmt.Errorf("%w; bind it to vfio-pci (or uio_pci_generic) and look whether its driver is built in", err)
+		return nil, fmt.Errorf("%w; it drives virtio, ixgbe, i40e, ice, igb and e1000e NICs that are bound to vfio-pci or uio_pci_generic", err)
 	}
 	return (&Port{ID: id, Device: "pci:" + address, wake: -1}).bringUp(pool)
 }

@@ -63,10 +63,10 @@ func measure(what string, flows int, o options) error {
 // forwarding prepares rounds of packets from one net_null port through a worker
 // to another.
 func forwarding(what string, flows int, o options) (func() (round, error), error) {
-	if err := dpdk.Init(dpdk.EAL{FilePrefix: "weirbench", MemoryMiB: 64, NoHuge: o.noHuge}); err != nil {
+	if err := dpdk.Init(dpdk.EAL{FilePrefix: "weirbench", MemoryMiB: 64, NoHuge: o.noHuge, NUMA: dpdk.AnyNUMA}); err != nil {
 		return nil, err
 	}
-	pool, err := dpdk.NewMempool("frames", 8191)
+	pool, err := dpdk.NewMempool("frames", 8191, dpdk.AnyNUMA)
 	if err != nil {
 		return nil, err
 	}
