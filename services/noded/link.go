@@ -45,7 +45,7 @@ type link struct {
 func newLink(log *slog.Logger, socket string, got func(*api.DesiredState)) *link {
 	// The dataplane may start later or restart at any time; it is awaited at short intervals.
 	conn, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.5, MaxDelay: time.Second}, MinConnectTimeout: time.Second}))
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond}, MinConnectTimeout: time.Second}))
 	if err != nil {
 		panic("noded: " + err.Error()) // only a malformed target fails, and this one is made here
 	}
