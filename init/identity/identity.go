@@ -64,8 +64,9 @@ func said(s string) string {
 	return s
 }
 
-// blank: all zeros or all ones mean that there is no UUID (SMBIOS 3.7, 7.2.1).
+// blank: all zeros or all ones mean that there is no UUID (SMBIOS 3.7, 7.2.1),
+// for which the library has words.
 func blank(uuid string) bool {
 	hex := strings.ReplaceAll(uuid, "-", "")
-	return strings.Trim(hex, "0") == "" || strings.Trim(hex, "f") == ""
+	return len(hex) != 32 || strings.Trim(hex, "0") == "" || strings.Trim(hex, "f") == ""
 }

@@ -8,7 +8,7 @@ func TestWhatMakersWriteWithNothingToSayIsEmpty(t *testing.T) {
 			t.Errorf("%q is taken as %q", text, got)
 		}
 	}
-	for uuid, want := range map[string]bool{"00000000-0000-0000-0000-000000000000": true, "ffffffff-ffff-ffff-ffff-ffffffffffff": true, "0000000f-0000-0000-0000-000000000000": false} {
+	for uuid, want := range map[string]bool{"00000000-0000-0000-0000-000000000000": true, "ffffffff-ffff-ffff-ffff-ffffffffffff": true, "not settable": true, "0000000f-0000-0000-0000-000000000000": false} {
 		if blank(uuid) != want {
 			t.Errorf("%s blank: %v", uuid, !want)
 		}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/u-root/u-root/pkg/kmodule"
 	"golang.org/x/sys/unix"
@@ -61,8 +62,9 @@ func (l *Loader) Load(name string) error {
 	return failed
 }
 
-// Devices loads the modules of all devices. Loading one makes more devices
-// appear, a disk behind its controller: it goes on until nothing new comes.
+// Devices loads the modules of all devices, side by side, as many wait for
+// their hardware. Loading one makes more devices appear, a disk behind its
+// controller: it goes on until nothing new comes.
 func (l *Loader) Devices() (n int, failed error) {
 	done := map[string]bool{}
 	for {
@@ -78,14 +80,26 @@ func (l *Loader) Devices() (n int, failed error) {
 		if len(names) == 0 {
 			return n, failed
 		}
-		for _, m := range names {
-			if err := l.prober.Probe(m, ""); err != nil && !errors.Is(err, unix.ENODEV) {
-				failed = errors.Join(failed, fmt.Errorf("%s: %w", m, err))
-				continue
+		for i, err := range l.loadAll(names) {
+			switch {
+			case err == nil:
+				n++
+			case !errors.Is(err, unix.ENODEV): // the driver does not want the device
+				failed = errors.Join(failed, fmt.Errorf("%s: %w", names[i], err))
 			}
-			n++
 		}
 	}
+}
+
+// loadAll loads modules side by side and gives the error of each.
+func (l *Loader) loadAll(names []string) []error {
+	errs := make([]error, len(names))
+	var wait sync.WaitGroup
+	for i, name := range names {
+		wait.Go(func() { errs[i] = l.prober.Probe(name, "") })
+	}
+	wait.Wait()
+	return errs
 }
 
 // modaliases collects what the devices say of themselves.
@@ -108,10 +122,10 @@ func Boot() (*Loader, phase.Outcome) {
 	if err != nil {
 		return nil, phase.Fail(remedy, "%v", err)
 	}
-	for _, name := range Always {
-		_ = l.Load(name)
-	}
+	var always sync.WaitGroup
+	always.Go(func() { l.loadAll(Always) })
 	n, failed := l.Devices()
+	always.Wait()
 	if failed != nil {
 		return l, phase.Degrade("see the kernel's log; the devices of these modules cannot be used", "%s", strings.ReplaceAll(failed.Error(), "\n", "; "))
 	}
