@@ -41,9 +41,7 @@ func (n *node) toPrompt(within time.Duration) {
 func (n *node) type_(line string, within time.Duration) string {
 	n.t.Helper()
 	// What the prompts asked for in vain have left is not the answer.
-	if _, err := n.Read(100*time.Millisecond, time.Second); err != nil {
-		n.t.Fatal(err)
-	}
+	n.Read(100*time.Millisecond, time.Second)
 	if err := n.Send(line + "\r"); err != nil {
 		n.t.Fatal(err)
 	}
@@ -209,7 +207,9 @@ var columns = regexp.MustCompile(` {2,}`)
 // the router has a route over it.
 func (n *node) serves(r *frr) {
 	n.t.Helper()
-	r.announced(bootPatience)
+	if err := r.awaitRoute(bootPatience); err != nil {
+		n.t.Fatalf("%v; the console says:\n%s\n%s", err, n.ask("status"), n.ask("check"))
+	}
 	for _, name := range []string{"dataplane", "noded"} {
 		if s := n.service(name); s.state != "ready" {
 			n.t.Errorf("the router has a route, but %s is not ready: %q", name, s.line)
@@ -306,11 +306,11 @@ func (n *node) bootsAgain() {
 	}
 }
 
-// change replaces the cluster file as an operator's tool would, and waits until
-// it is in force.
-func (n *node) change(old, new string) {
+// change puts another cluster file in the place of the first, as an operator's
+// tool would, and waits until it is in force.
+func (n *node) change(to string) {
 	n.t.Helper()
 	n.login()
-	n.shell("sed -e 's/" + old + "/" + new + "/' /var/lib/weir/cluster.yaml > /var/lib/weir/.new && sync && mv /var/lib/weir/.new /var/lib/weir/cluster.yaml")
+	n.shell("mv /var/lib/weir/" + to + " /var/lib/weir/cluster.yaml")
 	n.eventuallySays("logs noded", "the changed configuration is taken", patience)
 }

@@ -52,14 +52,20 @@ func image(name string) string { return filepath.Join(build, "image", name) }
 // error when patience runs out.
 func eventually(t *testing.T, patience time.Duration, check func() error) {
 	t.Helper()
+	if err := poll(patience, check); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func poll(patience time.Duration, check func() error) error {
 	deadline := time.Now().Add(patience)
 	for {
 		err := check()
 		if err == nil {
-			return
+			return nil
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %v", patience, err)
+			return fmt.Errorf("not within %v: %w", patience, err)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

@@ -46,7 +46,9 @@ func TestLongAfterAPowerCutAtAnyMomentOfFormattingItIsFormattedAgain(t *testing.
 func powerCuts(t *testing.T, running time.Duration, prefixes, boots int) {
 	r := startRouter(t)
 	c := good(t, r.port)
-	disk := stateDisk(t, c.files())
+	files := c.files()
+	files["next.yaml"] = strings.Replace(c.cluster, "ports: 80", "ports: 8080", 1)
+	disk := stateDisk(t, files)
 	base := copyOf(t, disk)
 	recording := filepath.Join(t.TempDir(), "writes")
 	if err := os.WriteFile(recording, nil, 0o600); err != nil {
@@ -58,7 +60,7 @@ func powerCuts(t *testing.T, running time.Duration, prefixes, boots int) {
 	n.fine(bootPatience, phases...)
 	n.serves(r)
 	changed := time.Now()
-	n.change("ports: 80", "ports: 8080")
+	n.change("next.yaml")
 	<-time.After(time.Until(changed.Add(running))) // what is recorded is its running
 	log := n.recorded(recording)
 	flushes := 0

@@ -108,10 +108,9 @@ func (r *frr) nextHops() ([]string, error) {
 	return hops, nil
 }
 
-// announced waits until the router has a route over the node.
-func (r *frr) announced(patience time.Duration) {
-	r.t.Helper()
-	eventually(r.t, patience, func() error {
+// awaitRoute waits until the router has a route over the node.
+func (r *frr) awaitRoute(patience time.Duration) error {
+	return poll(patience, func() error {
 		hops, err := r.nextHops()
 		if err == nil && (len(hops) == 0 || hops[0] != northAddress) {
 			err = fmt.Errorf("the router's next hops are %v", hops)

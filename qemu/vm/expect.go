@@ -15,47 +15,71 @@ import (
 // tailLines is how much of the console an error shows.
 const tailLines = 25
 
-// Console is a conversation on a serial console. It reads the log, which holds
-// everything from the beginning, and writes to the socket.
+// Console is a conversation on a serial console.
 type Console struct {
-	name   string
-	conn   net.Conn
-	log    *os.File
-	ended  <-chan struct{} // nil: not known
-	screen stripper
+	name string
+	conn net.Conn
+	gone chan struct{} // closed when nothing more can come
 
-	mu   sync.Mutex
-	text string // read, not yet matched
-	all  string // everything read, for errors
+	mu     sync.Mutex
+	screen stripper
+	text   string // come, not yet matched
+	all    string // everything that came, for errors
 }
 
 // ErrEnded is why nothing more will appear on a console.
 var ErrEnded = errors.New("the machine has been switched off")
 
-// OpenConsole connects to a serial socket whose output is also in a log file,
-// to read from the given byte of the log on. QEMU serves one connection at a
+// OpenConsole connects to a serial socket. What it showed before, from the given
+// byte of its log on, comes first; of what it shows at the very moment of
+// connecting a few characters may come twice. QEMU serves one connection at a
 // time: close it when done.
+//
+// The log alone is no source while somebody is connected: QEMU 7.2 writes a
+// character to it once more whenever the connection does not take it at once.
 func OpenConsole(socket, log string, from int64) (*Console, error) {
-	f, err := os.Open(log)
-	if err != nil {
-		return nil, fmt.Errorf("open the serial log: %w", err)
-	}
-	if _, err := f.Seek(from, io.SeekStart); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("open the serial log: %w", err)
-	}
 	conn, err := net.Dial("unix", socket)
 	if err != nil {
-		f.Close()
 		return nil, fmt.Errorf("connect to the serial console: %w", err)
 	}
-	// Output that nobody reads would stop the machine.
-	go io.Copy(io.Discard, conn)
-	return &Console{name: socket, conn: conn, log: f}, nil
+	before, err := os.ReadFile(log)
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("read the serial log: %w", err)
+	}
+	c := &Console{name: socket, conn: conn, gone: make(chan struct{})}
+	c.came(before[min(from, int64(len(before))):])
+	go c.listen()
+	return c, nil
+}
+
+// listen takes what comes: output that nobody reads would stop the machine.
+func (c *Console) listen() {
+	defer close(c.gone)
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := c.conn.Read(buf)
+		c.came(buf[:n])
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (c *Console) came(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	text := c.screen.strip(b)
+	c.text += text
+	c.all += text
 }
 
 // Close ends the conversation.
-func (c *Console) Close() error { return errors.Join(c.conn.Close(), c.log.Close()) }
+func (c *Console) Close() error {
+	err := c.conn.Close()
+	<-c.gone
+	return err
+}
 
 // Send types text. End a command with "\r", which is what the return key sends.
 func (c *Console) Send(text string) error {
@@ -88,79 +112,73 @@ func (c *Console) ExpectMatch(within time.Duration, re *regexp.Regexp) ([]string
 
 // Read waits until nothing new has come for the given time and returns what
 // has come since the last match, as it is, with escape sequences left out.
-func (c *Console) Read(quiet, within time.Duration) (string, error) {
+func (c *Console) Read(quiet, within time.Duration) string {
+	deadline, last, length := time.Now().Add(within), time.Now(), 0
+	for time.Since(last) < quiet && time.Now().Before(deadline) {
+		time.Sleep(poll)
+		c.mu.Lock()
+		if len(c.text) != length {
+			last, length = time.Now(), len(c.text)
+		}
+		c.mu.Unlock()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	deadline, last := time.Now().Add(within), time.Now()
-	for time.Since(last) < quiet && time.Now().Before(deadline) {
-		n, err := c.more()
-		if err != nil {
-			return "", err
-		}
-		if n > 0 {
-			last = time.Now()
-			continue
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 	text := c.text
 	c.text = ""
-	return text, nil
+	return text
 }
+
+// poll is between two looks at what has come.
+const poll = 10 * time.Millisecond
 
 // await polls until find has found something, and returns its groups.
 func (c *Console) await(within time.Duration, what string, find func(string) []int) ([]string, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	deadline := time.Now().Add(within)
-	for {
-		over := c.over() // before reading: then nothing can be missed
-		n, err := c.more()
-		if err != nil {
-			return nil, err
-		}
-		if at := find(c.text); at != nil {
-			groups := make([]string, 0, len(at)/2)
-			for i := 0; i < len(at); i += 2 {
-				if at[i] < 0 {
-					groups = append(groups, "")
-					continue
-				}
-				groups = append(groups, c.text[at[i]:at[i+1]])
-			}
-			c.text = c.text[at[1]:]
+	for deadline := time.Now().Add(within); ; time.Sleep(poll) {
+		over := c.over() // before looking: then nothing can be missed
+		if groups := c.take(find); groups != nil {
 			return groups, nil
 		}
 		switch {
-		case n > 0:
-			continue
 		case over:
-			return nil, fmt.Errorf("waited for %s on the console of %s: %w; the end of it:\n%s", what, c.name, ErrEnded, lastLines(c.all, tailLines))
+			return nil, fmt.Errorf("waited for %s on the console of %s: %w; the end of it:\n%s", what, c.name, ErrEnded, c.tail())
 		case time.Now().After(deadline):
-			return nil, fmt.Errorf("waited for %s on the console of %s: not within %v; the end of it:\n%s", what, c.name, within, lastLines(c.all, tailLines))
+			return nil, fmt.Errorf("waited for %s on the console of %s: not within %v; the end of it:\n%s", what, c.name, within, c.tail())
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// take consumes the text up to the end of what find finds.
+func (c *Console) take(find func(string) []int) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := find(c.text)
+	if at == nil {
+		return nil
+	}
+	groups := make([]string, 0, len(at)/2)
+	for i := 0; i < len(at); i += 2 {
+		if at[i] < 0 {
+			groups = append(groups, "")
+			continue
+		}
+		groups = append(groups, c.text[at[i]:at[i+1]])
+	}
+	c.text = c.text[at[1]:]
+	return groups
+}
+
+func (c *Console) tail() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return lastLines(c.all, tailLines)
 }
 
 func (c *Console) over() bool {
 	select {
-	case <-c.ended:
+	case <-c.gone:
 		return true
 	default:
 		return false
 	}
-}
-
-// more reads what the log has more, and returns how many bytes that was.
-func (c *Console) more() (int, error) {
-	buf := make([]byte, 16<<10)
-	n, err := c.log.Read(buf)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return 0, fmt.Errorf("read the serial log of %s: %w", c.name, err)
-	}
-	text := c.screen.strip(buf[:n])
-	c.text += text
-	c.all += text
-	return n, nil
 }

@@ -3,6 +3,7 @@ package vm
 import (
 	"bufio"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,35 +13,37 @@ import (
 	"time"
 )
 
-// desk is a console without a machine: the test writes the log and reads what
-// is typed.
+// desk is a console without a machine: the test is what writes to it and reads
+// what is typed.
 type desk struct {
 	*Console
-	log   *os.File
-	typed chan string
-	off   chan struct{}
+	machine net.Conn
+	typed   chan string
 }
 
 func newDesk(t *testing.T, before string) *desk {
 	t.Helper()
 	dir := t.TempDir()
-	log, err := os.OpenFile(filepath.Join(dir, "serial.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
-	if err != nil {
+	log := filepath.Join(dir, "serial.log")
+	const earlier = "login: of an earlier life\n"
+	if err := os.WriteFile(log, []byte(earlier+before), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	log.WriteString(before)
 	l, err := net.Listen("unix", filepath.Join(dir, "s"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &desk{log: log, typed: make(chan string, 10), off: make(chan struct{})}
+	defer l.Close()
+	d := &desk{typed: make(chan string, 10)}
+	d.Console, err = OpenConsole(filepath.Join(dir, "s"), log, int64(len(earlier)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.machine, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
 	go func() {
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		for lines := bufio.NewReader(conn); ; {
+		for lines := bufio.NewReader(d.machine); ; {
 			line, err := lines.ReadString('\r')
 			if err != nil {
 				return
@@ -48,18 +51,19 @@ func newDesk(t *testing.T, before string) *desk {
 			d.typed <- line
 		}
 	}()
-	d.Console, err = OpenConsole(filepath.Join(dir, "s"), log.Name(), int64(len(before)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.ended = d.off
-	t.Cleanup(func() { d.Close(); l.Close(); log.Close() })
+	t.Cleanup(func() { d.machine.Close(); d.Close() })
 	return d
 }
 
+// says has the machine write to its console.
+func (d *desk) says(text string) { io.WriteString(d.machine, text) }
+
 func TestTextIsMatchedOnceAndInOrder(t *testing.T) {
-	d := newDesk(t, "login: of an earlier life\n")
-	d.log.WriteString("booting\r\nlogin: \x1b[1;32mok\x1b[0m user 17\n")
+	d := newDesk(t, "booting\r\n")
+	d.says("login: \x1b[1;32mok\x1b[0m user 17\n")
+	if err := d.Expect(time.Second, "booting\n"); err != nil {
+		t.Fatal(err)
+	}
 	if err := d.Expect(time.Second, "login: ok"); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +81,7 @@ func TestTextThatComesLaterAndInPiecesIsFound(t *testing.T) {
 	go func() {
 		for _, piece := range []string{"rea", "\x1b[", "2Jdy\n"} {
 			time.Sleep(20 * time.Millisecond)
-			d.log.WriteString(piece)
+			d.says(piece)
 		}
 	}()
 	if err := d.Expect(5*time.Second, "ready\n"); err != nil {
@@ -87,7 +91,7 @@ func TestTextThatComesLaterAndInPiecesIsFound(t *testing.T) {
 
 func TestAFailureShowsTheEndOfTheConsole(t *testing.T) {
 	d := newDesk(t, "")
-	d.log.WriteString("Kernel panic\n")
+	d.says("Kernel panic\n")
 	err := d.Expect(20*time.Millisecond, "ready")
 	if err == nil || !strings.Contains(err.Error(), "Kernel panic") || !strings.Contains(err.Error(), `"ready"`) {
 		t.Fatalf("got %v", err)
@@ -96,7 +100,7 @@ func TestAFailureShowsTheEndOfTheConsole(t *testing.T) {
 
 func TestNobodyWaitsForAMachineThatIsOff(t *testing.T) {
 	d := newDesk(t, "")
-	close(d.off)
+	d.machine.Close()
 	started := time.Now()
 	if err := d.Expect(time.Minute, "ready"); !errors.Is(err, ErrEnded) {
 		t.Fatalf("got %v", err)

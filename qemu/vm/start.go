@@ -139,7 +139,7 @@ func (r *Running) Console() (*Console, error) {
 	if err != nil {
 		return nil, fmt.Errorf("console of %s: %w", r.Name, err)
 	}
-	c.name, c.ended = r.Name, r.ended
+	c.name = r.Name
 	return c, nil
 }
 
