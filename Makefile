@@ -62,12 +62,12 @@ node: have-deps
 		$(patsubst %/main.go,./%,$(wildcard services/console/main.go))
 
 image: node ## the appliance image into build/image, and a list of what is in it
-	$(BIN)/weir-image $(if $(LOCK),-update-lock)
+	$(BIN)/weir-image $(if $(LOCK),-update-lock) $(if $(FIRMWARE),-firmware $(FIRMWARE))
 
 check: build ## the quick tests (under 3 minutes)
 	$(BIN)/weir-test -quick
 
-test: build ## every test: unit, fuzz seeds, simulation, namespace lab
+test: build image ## every test: unit, fuzz seeds, simulation, namespace lab, the image
 	$(BIN)/weir-test $(if $(NO_SKIPS),-no-skips)
 
 run: build ## the whole story: lab, real client traffic, a node killed, tables, clean up

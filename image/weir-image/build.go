@@ -26,9 +26,6 @@ const (
 )
 
 func (b *build) run() error {
-	if err := b.absolute(); err != nil {
-		return err
-	}
 	in, err := b.fetch()
 	if err != nil {
 		return err

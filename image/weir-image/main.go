@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 func main() {
@@ -16,9 +17,14 @@ func main() {
 	flag.StringVar(&b.bin, "bin", "build/bin", "folder with Weir's programs")
 	flag.StringVar(&b.out, "out", "build/image", "folder to write the image into")
 	flag.StringVar(&b.work, "work", "build/image-work", "folder for what can be used again in the next build")
+	flag.StringVar(&b.firmware, "firmware", "", "folder with files for /lib/firmware, if there are any")
 	flag.BoolVar(&b.updateLock, "update-lock", false, "write the lock file anew from what is used")
 	flag.Parse()
-	if err := b.run(); err != nil {
+	err := b.absolute()
+	if err == nil {
+		err = b.alone(b.run)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "weir-image:", err)
 		os.Exit(1)
 	}
@@ -27,6 +33,7 @@ func main() {
 // build is one run. All folders become absolute.
 type build struct {
 	source, bin, out, work string
+	firmware               string // may be empty
 	updateLock             bool
 }
 
@@ -43,4 +50,17 @@ func (b *build) absolute() error {
 		}
 	}
 	return nil
+}
+
+// alone waits until no other build works in the same folder.
+func (b *build) alone(run func() error) error {
+	f, err := os.Create(filepath.Join(b.work, "lock"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	return run()
 }

@@ -36,6 +36,11 @@ func (b *build) root(in sources, r release) (initramfs.Archive, error) {
 	if err := b.kernelModules(a, in); err != nil {
 		return a, err
 	}
+	if b.firmware != "" {
+		if err := a.Tree("lib/firmware", b.firmware, 0o644); err != nil {
+			return a, err
+		}
+	}
 	commands, err := b.commands()
 	if err != nil {
 		return a, err

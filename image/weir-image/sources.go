@@ -77,6 +77,11 @@ func (b *build) fetch() (sources, error) {
 		s.all = append(s.all, in)
 	}
 	s.all = append(s.all, inputs.Input{Name: "go", Version: runtime.Version()})
+	firmware, err := hashFirmware(b.firmware)
+	if err != nil {
+		return s, err
+	}
+	s.all = append(s.all, firmware...)
 	if b.updateLock {
 		s.locked = true
 		return s, os.WriteFile(filepath.Join(b.source, lockFile), inputs.Format(s.all), 0o644)
@@ -113,4 +118,27 @@ func fetchKernel(cache inputs.Cache, lock inputs.Lock) (inputs.Package, error) {
 		return inputs.Package{}, err
 	}
 	return cache.Fetch(inputs.Input{Name: name})
+}
+
+// hashFirmware names the files below a folder as inputs.
+func hashFirmware(dir string) (list []inputs.Input, err error) {
+	if dir == "" {
+		return nil, nil
+	}
+	err = filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		hash, err := inputs.HashFile(path)
+		list = append(list, inputs.Input{Name: "firmware/" + name, Version: "file", SHA256: hash})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("firmware: %w", err)
+	}
+	return list, nil
 }

@@ -76,6 +76,7 @@ func (b *build) commands() (string, error) {
 	return output, initramfs.BuildCommands(b.source, temp, output)
 }
 
+// copyFile puts a copy in the place of what is there, which others may be using.
 func copyFile(from, to string) error {
 	data, err := os.ReadFile(from)
 	if err != nil {
@@ -84,7 +85,11 @@ func copyFile(from, to string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(to, data, 0o644)
+	part := to + ".part"
+	if err := os.WriteFile(part, data, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(part, to)
 }
 
 // group is the part of the image that a file counts to in the summary.

@@ -19,6 +19,8 @@ const (
 	labPackage  = "weir/qemu/labtest"
 	bootPackage = "weir/qemu/boottest"
 	longTests   = "^TestLong"
+	// This one looks into the image, which "make check" does not build.
+	imagePackage = "weir/image/imagetest"
 )
 
 func main() {
@@ -51,7 +53,7 @@ func run(total *tally, o options) error {
 		return err
 	}
 	total.step("go vet", func() error { return quiet("go", append([]string{"vet"}, packages...)...) })
-	args := []string{"-p", "2", "-timeout", "10m"}
+	args := []string{"-p", "2", "-timeout", "10m", "-skip", longTests}
 	if o.quick {
 		args = append(args, "-short")
 	} else {
@@ -61,7 +63,7 @@ func run(total *tally, o options) error {
 		args = append(args, "-race")
 	}
 	for _, p := range packages {
-		if p != labPackage && p != bootPackage {
+		if p != labPackage && p != bootPackage && !(o.quick && p == imagePackage) {
 			args = append(args, p)
 		}
 	}
@@ -75,7 +77,7 @@ func run(total *tally, o options) error {
 }
 
 func runLong(total *tally, _ options) error {
-	return total.goTest(true, alone("12h", "-run", longTests, bootPackage))
+	return total.goTest(true, alone("12h", "-run", longTests, imagePackage, bootPackage))
 }
 
 // alone are the arguments for a package beside which nothing runs.
