@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"weir/init/clock"
+	"weir/init/cpus"
 	"weir/init/hugepages"
 	"weir/init/kernel"
 	"weir/init/network"
@@ -24,7 +26,7 @@ func (n *node) bringUp(ctx context.Context, c *nodeconfig.Loaded) {
 	n.end.Go(func() { n.clock.Keep(ctx, c.Node.Machine.NTP, clock.AskNTP, n.updateClock) })
 	n.phase(phaseHugepages, func() phase.Outcome { return reserve(c.Node) })
 	n.phase(phaseNICs, func() phase.Outcome { return n.bindNICs(c.Node) })
-	n.phase(phaseKernel, func() phase.Outcome { return n.setKernel(c.Node.Machine.Sysctls) })
+	n.phase(phaseKernel, func() phase.Outcome { return n.setKernel(c.Node) })
 	n.phase(phaseServices, func() phase.Outcome { return n.awaitServices(ctx) })
 }
 
@@ -80,7 +82,7 @@ func reserve(c *config.Node) phase.Outcome {
 
 // bindNICs gives north and south to the packet processor.
 func (n *node) bindNICs(c *config.Node) phase.Outcome {
-	const remedy = "correct dataplane.north and dataplane.south, or put the card in, and reboot"
+	const remedy = "correct dataplane.north and dataplane.south in node.yaml, or put the card in, and reboot"
 	var failed []error
 	var bound, both []string
 	for _, side := range []struct {
@@ -127,6 +129,32 @@ func (n *node) spoil(role string, err error) {
 	}
 }
 
-func (n *node) setKernel(configured []config.KernelOption) phase.Outcome {
-	return kernel.Set("", configured)
+// setKernel sets options, and keeps the packet processor's cores free.
+func (n *node) setKernel(c *config.Node) phase.Outcome {
+	o := kernel.Set("", c.Machine.Sysctls)
+	layout := c.Dataplane.Layout
+	kept := slices.Concat(layout.RX, layout.TX, layout.Workers)
+	if len(kept) == 0 {
+		return o
+	}
+	rest, err := cpus.Rest("", kept)
+	if err == nil {
+		cpus.Kernel("", rest)
+		err = n.super.Reserve(rest)
+	}
+	switch {
+	case err != nil:
+		return phase.Degrade("correct dataplane.layout in node.yaml", "the packet processor's cores are not kept free: %v", errors.Join(err, failure(o)))
+	case o.Result == phase.OK:
+		return phase.Detail("all but the packet processor runs on cores %s", rest)
+	}
+	return o
+}
+
+// failure is what went wrong, or nil.
+func failure(o phase.Outcome) error {
+	if o.Result == phase.OK {
+		return nil
+	}
+	return errors.New(o.Reason)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weir/init/cmdline"
+	"weir/init/kernel"
 	"weir/init/network"
 	"weir/init/nic"
 	"weir/init/nodeconfig"
@@ -99,7 +100,7 @@ func (n *node) withoutConfiguration() {
 	for _, name := range []string{phaseNetwork, phaseHugepages, phaseNICs} {
 		n.phases.Run(name, func() phase.Outcome { return phase.Skip("the node has no configuration") })
 	}
-	n.phases.Run(phaseKernel, func() phase.Outcome { return n.setKernel(nil) })
+	n.phases.Run(phaseKernel, func() phase.Outcome { return kernel.Set("", nil) })
 	n.phases.Run(phaseServices, func() phase.Outcome { return phase.Skip("the node has no configuration: only the console runs") })
 }
 

@@ -61,7 +61,7 @@ func (l *Loader) LastGood(from cmdline.Source, remedy string, failed error) (*Lo
 	}
 	switch {
 	case err == nil:
-		return &Loaded{n, text, from.String(), true}, phase.Degrade(remedy, "%v; the last configuration that worked is used instead", failed)
+		return &Loaded{n, text, from.String(), true}, phase.Degrade(remedy, "%v; the last good configuration is used instead", failed)
 	case errors.Is(err, os.ErrNotExist):
 		return nil, phase.Fail(remedy, "%v", failed)
 	}
