@@ -4,12 +4,12 @@ package hugepages
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"weir/init/phase"
+	"weir/init/sysfs"
 )
 
 // Keep is the memory of each NUMA node, in bytes, that is never reserved: the
@@ -92,14 +92,11 @@ func (s System) reserve(n node, w Want) (got int64, err error) {
 	file := filepath.Join(s.pages(n, w.Size), "nr_hugepages")
 	pages := w.PerNUMA / w.Size
 	if n.reserved < w.PerNUMA { // never fewer than the boot command line asked for
-		if err := os.WriteFile(file, []byte(strconv.FormatInt(pages, 10)), 0); err != nil {
+		if err := sysfs.Write(file, strconv.FormatInt(pages, 10)); err != nil {
 			return n.reserved, fmt.Errorf("reserve huge pages on %s: %w", n.where(), err)
 		}
 	}
-	now, err := readNumber(file)
-	if err != nil {
-		return 0, err
-	}
+	now := sysfs.Number(file, 0)
 	if now < pages {
 		return now * w.Size, fmt.Errorf("%s gave %d of %d pages of %s: the rest of its %s is in use or in pieces",
 			n.where(), now, pages, size(w.Size), size(n.total))

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"weir/init/sysfs"
 )
 
 // nodes lists the NUMA nodes that have memory.
@@ -30,9 +32,9 @@ func (s System) nodes(page int64) ([]node, error) {
 		all = []node{n}
 	}
 	for i := range all {
-		pages, err := readNumber(filepath.Join(s.pages(all[i], page), "nr_hugepages"))
-		if err != nil {
-			return nil, fmt.Errorf("%s has no huge pages of %s: %w", all[i].where(), size(page), err)
+		pages := sysfs.Number(filepath.Join(s.pages(all[i], page), "nr_hugepages"), -1)
+		if pages < 0 {
+			return nil, fmt.Errorf("%s has no huge pages of %s", all[i].where(), size(page))
 		}
 		all[i].reserved = pages * page
 	}
@@ -72,12 +74,4 @@ func (n *node) readMemory(path string) error {
 		}
 	}
 	return nil
-}
-
-func readNumber(path string) (int64, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"weir/init/sysfs"
 )
 
 // Drivers that give a NIC to a program.
@@ -33,16 +35,16 @@ func (s System) Bind(n NIC, others []string) error {
 		return fmt.Errorf("load %s for %s: %w", module, n.PCI, err)
 	}
 	at := filepath.Join(s.Root, pciDevices, n.PCI)
-	if err := write(filepath.Join(at, "driver_override"), driver); err != nil {
+	if err := sysfs.Write(filepath.Join(at, "driver_override"), driver); err != nil {
 		return fmt.Errorf("bind %s to %s: %w", n.PCI, driver, err)
 	}
 	if n.Driver != "" {
-		if err := write(filepath.Join(at, "driver", "unbind"), n.PCI); err != nil {
+		if err := sysfs.Write(filepath.Join(at, "driver", "unbind"), n.PCI); err != nil {
 			return fmt.Errorf("take %s from %s: %w", n.PCI, n.Driver, err)
 		}
 	}
-	err := write(filepath.Join(s.Root, "/sys/bus/pci/drivers_probe"), n.PCI)
-	if now := link(at, "driver"); now != driver {
+	err := sysfs.Write(filepath.Join(s.Root, "/sys/bus/pci/drivers_probe"), n.PCI)
+	if now := sysfs.Link(at + "/driver"); now != driver {
 		return s.notBound(n, driver, now, err)
 	}
 	return nil
@@ -68,24 +70,15 @@ func (s System) alone(n NIC, others []string) error {
 	}
 	for _, m := range members {
 		at := filepath.Join(s.Root, pciDevices, m.Name())
-		driver := link(at, "driver")
+		driver := sysfs.Link(at + "/driver")
 		switch {
 		case m.Name() == n.PCI, slices.Contains(others, m.Name()):
 		case driver == "", driver == vfio, driver == "pci-stub":
-		case strings.HasPrefix(text(at, "class"), "0x0604"): // a bridge: its driver moves no memory of its own
+		case strings.HasPrefix(sysfs.Text(at+"/class"), "0x0604"): // a bridge: its driver moves no memory of its own
 		default:
 			return fmt.Errorf("%s shares IOMMU group %s with %s, which %s uses: put the card into another slot, or switch ACS on in the firmware",
 				n.PCI, n.Group, m.Name(), driver)
 		}
 	}
 	return nil
-}
-
-func write(path, value string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(value)
-	return errors.Join(err, f.Close())
 }

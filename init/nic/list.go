@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
+	"weir/init/sysfs"
 	"weir/services/config"
 )
 
@@ -57,14 +57,12 @@ func (s System) List() []NIC {
 		at := filepath.Join(s.Root, pciDevices, d.Name())
 		// Base class 02 is network; 00 is Ethernet, 07 InfiniBand, 80 other
 		// (PCI Code and ID Assignment Specification 1.11, section 1.3).
-		if !strings.HasPrefix(text(at, "class"), "0x02") {
+		if !strings.HasPrefix(sysfs.Text(at+"/class"), "0x02") {
 			continue
 		}
-		n := NIC{PCI: d.Name(), Driver: link(at, "driver"), Group: link(at, "iommu_group"),
-			VendorDevice: strings.TrimPrefix(text(at, "vendor"), "0x") + ":" + strings.TrimPrefix(text(at, "device"), "0x")}
-		if numa, err := strconv.Atoi(text(at, "numa_node")); err == nil && numa > 0 {
-			n.NUMA = numa
-		}
+		n := NIC{PCI: d.Name(), Driver: sysfs.Link(at + "/driver"), Group: sysfs.Link(at + "/iommu_group"),
+			VendorDevice: strings.TrimPrefix(sysfs.Text(at+"/vendor"), "0x") + ":" + strings.TrimPrefix(sysfs.Text(at+"/device"), "0x")}
+		n.NUMA = max(0, int(sysfs.Number(at+"/numa_node", 0))) // -1: the machine does not say
 		n.Interface, n.MAC = netdev(at)
 		all = append(all, n)
 	}
@@ -76,7 +74,7 @@ func (s System) List() []NIC {
 func netdev(device string) (name, mac string) {
 	for _, pattern := range []string{"net/*", "virtio*/net/*"} {
 		if dirs, _ := filepath.Glob(filepath.Join(device, pattern)); len(dirs) > 0 {
-			return filepath.Base(dirs[0]), text(dirs[0], "address")
+			return filepath.Base(dirs[0]), sysfs.Text(dirs[0] + "/address")
 		}
 	}
 	return "", ""
@@ -111,18 +109,4 @@ func join(all []NIC) string {
 		names = append(names, n.String())
 	}
 	return strings.Join(names, ", ")
-}
-
-func text(dir, file string) string {
-	b, _ := os.ReadFile(filepath.Join(dir, file))
-	return strings.TrimSpace(string(b))
-}
-
-// link is the last part of a symbolic link's target, or empty.
-func link(dir, name string) string {
-	to, err := os.Readlink(filepath.Join(dir, name))
-	if err != nil {
-		return ""
-	}
-	return filepath.Base(to)
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"weir/init/sysfs"
 )
 
 // disk is a whole disk that the kernel knows.
@@ -27,14 +29,11 @@ func (s *System) disks() []disk {
 		if _, err := os.Stat(filepath.Join(at, "device")); err != nil || strings.HasPrefix(dir.Name(), "sr") {
 			continue
 		}
-		d := disk{name: dir.Name(), size: number(at, "size") * 512, sector: int(number(at, "queue/logical_block_size")), readOnly: number(at, "ro") == 1}
+		d := disk{name: dir.Name(), size: sysfs.Number(at+"/size", 0) * 512, sector: int(sysfs.Number(at+"/queue/logical_block_size", 512)), readOnly: sysfs.Number(at+"/ro", 0) == 1}
 		if d.size <= 0 {
 			continue // a drive without a medium
 		}
-		if d.sector == 0 {
-			d.sector = 512
-		}
-		d.seed = text(at, "wwid") + text(at, "device/wwid") + text(at, "serial") + text(at, "device/serial") + strconv.FormatInt(d.size, 10)
+		d.seed = sysfs.Text(at+"/wwid") + sysfs.Text(at+"/device/wwid") + sysfs.Text(at+"/serial") + sysfs.Text(at+"/device/serial") + strconv.FormatInt(d.size, 10)
 		all = append(all, d)
 	}
 	return all
@@ -47,26 +46,10 @@ func (s *System) partition(disk string, number int, start int64) string {
 	children, _ := os.ReadDir(dir)
 	i := slices.IndexFunc(children, func(c os.DirEntry) bool {
 		at := filepath.Join(dir, c.Name())
-		return numberOr(at, "partition", -1) == int64(number) && numberOr(at, "start", -1)*512 == start
+		return sysfs.Number(at+"/partition", -1) == int64(number) && sysfs.Number(at+"/start", -1)*512 == start
 	})
 	if i < 0 {
 		return ""
 	}
 	return children[i].Name()
-}
-
-func number(dir, file string) int64 { return numberOr(dir, file, 0) }
-
-func numberOr(dir, file string, otherwise int64) int64 {
-	v, err := strconv.ParseInt(text(dir, file), 10, 64)
-	if err != nil {
-		return otherwise
-	}
-	return v
-}
-
-// text is a file of sysfs; one that is not there is empty.
-func text(dir, file string) string {
-	b, _ := os.ReadFile(filepath.Join(dir, file))
-	return strings.TrimSpace(string(b))
 }
