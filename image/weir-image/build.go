@@ -147,7 +147,8 @@ func (b *build) key(in sources, r release) (string, error) {
 	return text.String(), nil
 }
 
-func (b *build) keyFile() string { return filepath.Join(b.work, "image.key") }
+// keyFile lies beside the image that it belongs to.
+func (b *build) keyFile() string { return filepath.Join(b.out, ".made-of") }
 
 func (b *build) remember(key string) error { return os.WriteFile(b.keyFile(), []byte(key), 0o644) }
 
