@@ -114,7 +114,7 @@ func help(s *session, _ context.Context, args []string) error {
 		if c.changes {
 			lines = append(lines, "  needs the password")
 		}
-		return s.Page(lines)
+		return s.page(lines)
 	}
 	var rows [][]string
 	for _, c := range commands() {
@@ -124,7 +124,7 @@ func help(s *session, _ context.Context, args []string) error {
 		}
 		rows = append(rows, []string{c.usage(), c.about + mark})
 	}
-	return s.Page(append(table(rows), "", "* needs the password. Ctrl-C ends a command, Tab completes one."))
+	return s.page(append(table(rows), "", "* needs the password. Ctrl-C ends a command, Tab completes one."))
 }
 
 func (s *session) logIn(ctx context.Context, args []string) error {

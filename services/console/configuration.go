@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"weir/services/config"
+	"weir/services/console/report"
 )
 
 // showConfig shows the configuration in force without secrets, where it comes
@@ -25,7 +25,7 @@ func showConfig(s *session, ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		return s.Page(strings.Split(strings.TrimRight(plain, "\n"), "\n"))
+		return s.page(strings.Split(strings.TrimRight(plain, "\n"), "\n"))
 	case "source":
 		return s.configSource(ctx)
 	case "errors":
@@ -39,7 +39,7 @@ func (s *session) configSource(ctx context.Context) error {
 	if f.Boot == nil {
 		return f.BootErr
 	}
-	rows := [][]string{{"node.yaml", dash(withoutUser(f.Boot.ConfigSource))}}
+	rows := [][]string{{"node.yaml", dash(report.Source(f.Boot.ConfigSource))}}
 	if f.Boot.ConfigLastGood {
 		rows[0][1] += " (it fails: the last good one is in force)"
 	}
@@ -57,7 +57,7 @@ func (s *session) configSource(ctx context.Context) error {
 	if f.Node != nil {
 		rows = append(rows, []string{"generation", dash(f.Node.Generation)})
 	}
-	return s.Page(table(rows))
+	return s.page(table(rows))
 }
 
 // configErrors tells what the boot phase, the file itself and the control plane complain of.
@@ -81,17 +81,7 @@ func (s *session) configErrors(ctx context.Context) error {
 	if len(out) == 0 {
 		out = []string{"no errors"}
 	}
-	return s.Page(out)
-}
-
-// withoutUser takes name and password out of a URL; other text stays.
-func withoutUser(source string) string {
-	u, err := url.Parse(source)
-	if err != nil || u.User == nil {
-		return source
-	}
-	u.User = nil
-	return u.String()
+	return s.page(out)
 }
 
 const notShown = "(not shown)"

@@ -29,7 +29,7 @@ func restart(s *session, ctx context.Context, args []string) error {
 	case err != nil:
 		return s.asker.Explain("init", err)
 	}
-	return s.Page([]string{args[0] + " is restarted; see: services"})
+	return s.page([]string{args[0] + " is restarted; see: services"})
 }
 
 // end makes the command that ends the machine's life in one way.
@@ -50,6 +50,6 @@ func end(how string) func(*session, context.Context, []string) error {
 		if _, err := s.asker.Machine.End(ctx, &api.EndRequest{How: how, Who: "console"}); err != nil {
 			return s.asker.Explain("init", err)
 		}
-		return s.Page([]string{how + ": services are stopped first"})
+		return s.page([]string{how + ": services are stopped first"})
 	}
 }

@@ -3,16 +3,19 @@ package main
 import (
 	"context"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"weir/services/api"
+	"weir/services/identity"
 )
 
 // fakes are init, noded and dataplane in the test's own process. A test changes
@@ -178,3 +181,16 @@ func (p packets) Status(context.Context, *api.DataplaneStatusRequest) (*api.Data
 	defer p.mu.Unlock()
 	return p.dataplane, nil
 }
+
+// goodNetwork is one in which everything answers.
+type goodNetwork struct{}
+
+func (goodNetwork) Connect(context.Context, netip.Addr, netip.AddrPort) error { return nil }
+func (goodNetwork) Resolve(context.Context, string, netip.Addr) error         { return nil }
+func (goodNetwork) Ping(context.Context, netip.Addr, int) error               { return nil }
+func (goodNetwork) Authenticate(context.Context, identity.Files, netip.AddrPort) error {
+	return nil
+}
+func (goodNetwork) ClockOffset(context.Context, netip.Addr) (time.Duration, error) { return 0, nil }
+func (goodNetwork) MTU(string) (int, error)                                        { return 1500, nil }
+func (goodNetwork) Gateways(string) ([]netip.Addr, error)                          { return nil, nil }

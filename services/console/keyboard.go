@@ -12,12 +12,11 @@ import (
 )
 
 const (
-	keyCtrlC  = 3
-	keyCtrlD  = 4
-	keyCtrlK  = 11
-	keyCtrlL  = 12
-	keyCtrlU  = 21
-	keyEscape = 27
+	keyCtrlC = 3
+	keyCtrlD = 4
+	keyCtrlK = 11
+	keyCtrlL = 12
+	keyCtrlU = 21
 )
 
 // errIdle ends the reading of a line when nobody types.

@@ -54,7 +54,7 @@ func showLogs(s *session, ctx context.Context, args []string) error {
 	if len(lines) == 0 {
 		lines = []string{"nothing is kept of " + r.Source}
 	}
-	return s.Page(lines)
+	return s.page(lines)
 }
 
 func (s *session) sources(ctx context.Context) error {
@@ -123,19 +123,19 @@ func showCrashes(s *session, ctx context.Context, args []string) error {
 	}
 	all := f.Boot.Crashes
 	if len(all) == 0 {
-		return s.Page([]string{"no crash is recorded"})
+		return s.page([]string{"no crash is recorded"})
 	}
 	if len(args) == 0 {
 		rows := [][]string{{"N", "TIME", "RECORD"}}
 		for i, c := range all {
 			rows = append(rows, []string{fmt.Sprint(i + 1), dash(c.Time), c.Name})
 		}
-		return s.Page(append(table(rows), "", "crashes N shows the end of one"))
+		return s.page(append(table(rows), "", "crashes N shows the end of one"))
 	}
 	n, err := strconv.Atoi(args[0])
 	if err != nil || n < 1 || n > len(all) {
 		return fmt.Errorf("usage: crashes [N]; there are %d", len(all))
 	}
 	c := all[n-1]
-	return s.Page(append([]string{c.Name + "  " + c.Time}, strings.Split(strings.TrimRight(c.Text, "\n"), "\n")...))
+	return s.page(append([]string{c.Name + "  " + c.Time}, strings.Split(strings.TrimRight(c.Text, "\n"), "\n")...))
 }

@@ -58,7 +58,7 @@ func newRig(t *testing.T, prepare func(*fakes), tune func(*session)) *rig {
 		t.Fatal(err)
 	}
 	r.s = newSession(vt, asker)
-	r.s.refresh = 20 * time.Millisecond
+	r.s.refresh, r.s.network = 20*time.Millisecond, goodNetwork{}
 	if tune != nil {
 		tune(r.s)
 	}
@@ -125,8 +125,8 @@ func (r *rig) types(text string) {
 // prompt is back.
 func (r *rig) does(line string, want ...string) {
 	r.t.Helper()
-	r.types("\x0c" + line + "\r") // Ctrl-L: an empty screen first
-	r.sees(append(want, line)...)
+	r.on(line)
+	r.sees(want...)
 	r.atPrompt()
 }
 
@@ -137,8 +137,11 @@ func (r *rig) atPrompt() {
 	for {
 		text := strings.TrimRight(r.screen.Text(), "\n")
 		last := text[strings.LastIndexByte(text, '\n')+1:]
-		if last == "lb1>" || last == "lb1#" {
+		switch {
+		case last == "lb1>", last == "lb1#":
 			return
+		case strings.HasPrefix(last, "--more--"):
+			r.types(" ")
 		}
 		if time.Now().After(end) {
 			r.t.Fatalf("there is no prompt:\n%s", text)
@@ -152,4 +155,18 @@ func (r *rig) prompt() {
 	r.t.Helper()
 	r.types("\r")
 	r.atPrompt()
+}
+
+// on types a command on an empty screen.
+func (r *rig) on(line string) {
+	r.t.Helper()
+	r.types("\x0c") // Ctrl-L
+	end := time.Now().Add(deadline)
+	for len(strings.Fields(r.screen.Text())) != 1 {
+		if time.Now().After(end) {
+			r.t.Fatalf("the screen is not empty:\n%s", r.screen.Text())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	r.types(line + "\r")
 }

@@ -48,7 +48,8 @@ func goodLogs() map[string][]*api.LogLine {
 }
 
 func goodNode() *api.NodeStatus {
-	n := &api.NodeStatus{Id: "lb1", Cluster: "lab", Version: "0.4.0", UptimeSeconds: 743, Generation: "9f3a11c2", RingEpoch: 7, Settled: true, Learned: true}
+	n := &api.NodeStatus{Id: "lb1", Cluster: "lab", Version: "0.4.0", UptimeSeconds: 743, Generation: "9f3a11c2", RingEpoch: 7, Settled: true, Learned: true,
+		Milestones: &api.Milestones{DataplaneReady: 5.9, StateComplete: 8.2, Announced: 9.4, TrafficReady: 9.4}}
 	for i := 1; i <= 3; i++ {
 		n.Nodes = append(n.Nodes, &api.NodeView{Id: fmt.Sprintf("lb%d", i), Number: uint32(i), Health: "healthy", Phase: "announced",
 			North: fmt.Sprintf("10.10.0.1%d", i), South: fmt.Sprintf("10.20.0.1%d", i), RingShare: 1 / 3.0, RttNorthMs: 0.41, RttSouthMs: 0.39})

@@ -66,22 +66,24 @@ func (s *session) prompt(ctx context.Context) error {
 	s.line = newLineReader(s)
 	for {
 		text, err := s.line.read(s.promptText())
+		if err == nil {
+			err = s.execute(ctx, text)
+		} else if !errors.Is(err, errIdle) {
+			return err
+		}
 		switch {
 		case errors.Is(err, errIdle):
 			s.login.out()
-			fmt.Fprintln(s)
+			fmt.Fprintf(s, "\nnobody has typed for %v\n", s.idle)
 			return nil
-		case err != nil:
-			return err
-		}
-		err = s.execute(ctx, text)
-		switch {
 		case errors.Is(err, errWatch):
 			return nil
 		case errors.Is(err, io.EOF), ctx.Err() != nil:
 			return err
 		case err != nil:
-			fmt.Fprintln(s, terminal.Clean(err.Error()))
+			if err := s.page([]string{err.Error()}); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -92,8 +94,12 @@ func (s *session) promptText() string {
 		return ""
 	}
 	name := "weir"
-	if s.facts != nil && s.facts.File != nil {
-		name = s.facts.File.Node
+	switch f := s.facts; {
+	case f == nil:
+	case f.Node != nil:
+		name = f.Node.Id
+	case f.File != nil:
+		name = f.File.Node
 	}
 	if s.login.in() {
 		return name + "# "

@@ -74,8 +74,7 @@ func (s *session) typeInto(ctx context.Context, line io.Writer, done <-chan stru
 				return nil // it has ended
 			}
 		case <-late.C:
-			s.login.out()
-			return errors.New("the shell was ended: nobody has typed for " + s.idle.String())
+			return errIdle
 		case <-ctx.Done():
 			late.Stop()
 			return io.EOF

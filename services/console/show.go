@@ -60,7 +60,7 @@ func shown(s *session, ctx context.Context, args []string, lines func(*facts.Fac
 	if err != nil {
 		return err
 	}
-	return s.Page(out)
+	return s.page(out)
 }
 
 func showStatus(s *session, ctx context.Context, args []string) error {
@@ -81,6 +81,14 @@ func showPhases(s *session, ctx context.Context, args []string) error {
 			}
 			if p.Remedy != "" {
 				notes = append(notes, "  -> "+p.Remedy)
+			}
+		}
+		if m := f.Node.GetMilestones(); m != nil {
+			for _, v := range []struct {
+				name string
+				at   float64
+			}{{"dataplane ready", m.DataplaneReady}, {"state complete", m.StateComplete}, {"announced", m.Announced}, {"traffic ready", m.TrafficReady}} {
+				rows = append(rows, []string{v.name, yesNo(v.at > 0, "reached", "-"), yesNo(v.at > 0, fmt.Sprintf("%.2f s", v.at), "-")})
 			}
 		}
 		return append(table(rows), notes...), nil

@@ -157,9 +157,9 @@ func (a *Asker) Explain(program string, err error) error {
 		return fmt.Errorf("%s does not answer", program)
 	case codes.Unavailable:
 		if _, err := os.Stat(socket); err != nil {
-			return fmt.Errorf("%s is not running (there is no %s)", program, socket)
+			return fmt.Errorf("%s is not running", program)
 		}
-		return fmt.Errorf("%s does not answer on %s", program, socket)
+		return fmt.Errorf("%s does not answer", program)
 	default:
 		return fmt.Errorf("%s: %s", program, strings.TrimSpace(s.Message()))
 	}

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"weir/services/api"
@@ -61,7 +62,10 @@ func bgpText(f *facts.Facts) (out []string) {
 	if len(f.Node.Bgp) == 0 {
 		return []string{"no sessions: nothing to announce, or no router is configured"}
 	}
-	for _, b := range f.Node.Bgp {
+	// Those that are down first: the page may not have room for all.
+	sessions := slices.Clone(f.Node.Bgp)
+	slices.SortStableFunc(sessions, func(a, b *api.BgpSession) int { return up(a) - up(b) })
+	for _, b := range sessions {
 		what := b.State + " " + Span(b.SinceSeconds)
 		if b.State != established {
 			what = strings.ToUpper(b.State) + ": " + first(b.Reason)
@@ -71,6 +75,13 @@ func bgpText(f *facts.Facts) (out []string) {
 		out = append(out, fmt.Sprintf("%-6s %-5s %s -> %s  %s", b.Advertises, b.Slot, b.Source, b.Peer, what))
 	}
 	return out
+}
+
+func up(b *api.BgpSession) int {
+	if b.State == established {
+		return 1
+	}
+	return 0
 }
 
 func ringText(f *facts.Facts) []string {

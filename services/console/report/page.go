@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"strings"
 
 	"weir/services/console/facts"
 	"weir/services/console/terminal"
@@ -22,12 +21,12 @@ func Page(f *facts.Facts) []terminal.Line {
 	page = append(page, problemLines(Problems(f), problemRoom)...)
 	room := terminal.Rows - 1 - len(page)
 	for _, s := range Sections(f) {
+		if room < 1 {
+			break
+		}
 		lines := s.lines()
-		if len(lines) > room {
-			if room < 1 {
-				break
-			}
-			lines = append(lines[:room-1:room-1], fmt.Sprintf("%-*s.. more: %s", labelWidth, "", s.Command))
+		if most := min(room, s.Most); len(lines) > most {
+			lines = append(lines[:most-1:most-1], fmt.Sprintf("%-*s.. more: %s", labelWidth, "", s.Command))
 		}
 		for _, l := range lines {
 			page = append(page, terminal.Line{Text: l})
@@ -98,7 +97,7 @@ func headline(f *facts.Facts) string {
 	if f.Node != nil {
 		name = f.Node.Id + " of " + f.Node.Cluster
 	}
-	left := fmt.Sprintf(" Weir %s  %s%s  up %s", v, name, slot, Span(f.Uptime.Seconds()))
-	right := f.At.UTC().Format("2006-01-02 15:04:05Z") + " "
-	return left + strings.Repeat(" ", max(1, width-len(left)-len(right))) + right
+	right := f.At.UTC().Format("  2006-01-02 15:04:05Z ")
+	left := terminal.Clean(fmt.Sprintf(" Weir %s  %s%s  up %s", v, name, slot, Span(f.Uptime.Seconds())))
+	return fmt.Sprintf("%-*s%s", width-len(right), terminal.Cut(left, width-len(right)), right)
 }

@@ -42,6 +42,7 @@ func Problems(f *facts.Facts) []Problem {
 const (
 	phaseFailed   = "failed"
 	phaseDegraded = "degraded"
+	phasePending  = "pending"
 	phaseRunning  = "running"
 	phaseOK       = "ok"
 )

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 
 	"weir/services/api"
@@ -13,6 +14,7 @@ import (
 type Section struct {
 	Label   string
 	Text    []string // beside the label
+	Most    int      // lines on the page
 	Command string   // tells more
 }
 
@@ -33,32 +35,29 @@ func (s *Section) lines() (out []string) {
 // Sections are all of them, the most important first.
 func Sections(f *facts.Facts) []Section {
 	return []Section{
-		{"node", nodeText(f), "nodes"},
-		{"ports", portText(f), "links"},
-		{"bgp", bgpText(f), "bgp"},
-		{"flows", flowText(f), "flows"},
-		{"services", serviceText(f), "services"},
-		{"boot", bootText(f), "phases"},
-		{"ring", ringText(f), "nodes"},
-		{"servers", serverText(f), "servers"},
-		{"config", configText(f), "config"},
-		{"state", stateText(f), "status"},
-		{"machine", machineText(f), "status"},
-		{"last", errorText(f), "logs"},
+		{"node", nodeText(f), 2, "nodes"},
+		{"ports", portText(f), 4, "links"},
+		{"bgp", bgpText(f), 5, "bgp"},
+		{"flows", flowText(f), 2, "flows"},
+		{"services", serviceText(f), 3, "services"},
+		{"boot", bootText(f), 4, "phases"},
+		{"last", errorText(f), 3, "logs"},
+		{"ring", ringText(f), 3, "nodes"},
+		{"servers", serverText(f), 2, "servers"},
+		{"config", configText(f), 1, "config"},
+		{"state", stateText(f), 1, "status"},
+		{"machine", machineText(f), 3, "status"},
 	}
 }
 
 // Status is everything in full, without bounds.
 func Status(f *facts.Facts) []string {
-	out := []string{headline(f)[1:], ""}
+	out := []string{headline(f)[1:]}
 	for _, p := range Problems(f) {
 		out = append(out, "! "+p.What)
 		if p.Remedy != "" {
 			out = append(out, "  -> "+p.Remedy)
 		}
-	}
-	if len(out) > 2 {
-		out = append(out, "")
 	}
 	for _, s := range Sections(f) {
 		for i, t := range s.Text {
@@ -172,20 +171,25 @@ func bootText(f *facts.Facts) []string {
 		return []string{"phases are not known: " + f.BootErr.Error()}
 	}
 	var parts []string
-	end := 0.0
+	end, done := 0.0, true
 	for _, p := range b.Phases {
 		text := fmt.Sprintf("%s %.1f", p.Name, p.TookSeconds)
 		switch p.Result {
 		case phaseOK:
-		case phaseRunning:
-			text = p.Name + " .."
+		case phasePending, phaseRunning:
+			text, done = p.Name+" "+p.Result, false
 		default:
-			text += " " + p.Result
+			text += " " + strings.ToUpper(p.Result)
 		}
 		parts = append(parts, text)
 		end = max(end, p.StartedSeconds+p.TookSeconds)
 	}
-	parts = append(parts, fmt.Sprintf("all done at %.1f s", end))
+	if done {
+		parts = append(parts, fmt.Sprintf("all done at %.1f s", end))
+	}
+	if m := f.Node.GetMilestones(); m.GetTrafficReady() > 0 {
+		parts = append(parts, fmt.Sprintf("traffic at %.1f s", m.GetTrafficReady()))
+	}
 	return flow(parts, ", ")
 }
 
@@ -220,13 +224,24 @@ func configText(f *facts.Facts) []string {
 	case b.ConfigSource == "":
 		return []string{"none is in force"}
 	case b.ConfigLastGood:
-		return []string{"the last good one; its source fails: " + b.ConfigSource}
+		return []string{"the last good one; its source fails: " + Source(b.ConfigSource)}
 	}
 	generation := ""
 	if f.Node != nil && f.Node.Generation != "" {
 		generation = ", generation " + f.Node.Generation
 	}
-	return []string{"from " + b.ConfigSource + generation}
+	return []string{"from " + Source(b.ConfigSource) + generation}
+}
+
+// Source is where the configuration is from, without the name and the password
+// that a URL may hold.
+func Source(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.User == nil {
+		return s
+	}
+	u.User = nil
+	return u.String()
 }
 
 func stateText(f *facts.Facts) []string {
