@@ -167,9 +167,14 @@ func (s *System) mount(device string) error {
 	return nil
 }
 
-// tryToWrite finds a disk that takes nothing before anybody relies on it.
+// tryToWrite finds a disk that takes nothing before anybody relies on it. What
+// power cuts left of earlier attempts goes first.
 func (s *System) tryToWrite() error {
 	probe := filepath.Join(s.Root+Dir, "boot", "probe")
+	left, _ := filepath.Glob(filepath.Join(filepath.Dir(probe), ".*"))
+	for _, path := range left {
+		_ = os.Remove(path)
+	}
 	err := weirstate.ReplaceFile(probe, make([]byte, 256<<10))
 	return errors.Join(err, remove(probe))
 }

@@ -147,6 +147,21 @@ func TestADiskThatCannotBeRepairedOrMountedOrWrittenIsOnlyRead(t *testing.T) {
 	}
 }
 
+func TestWhatPowerCutsLeftOfFilesIsRemoved(t *testing.T) {
+	m := newMachine(t)
+	m.addDisk("sda", dividedDisk(Label, formatted))
+	m.write(Dir+"/boot/.probe.123", []byte("half"))
+	m.write(Dir+"/boot/time", []byte("1"))
+	if o := m.Open(context.Background()); o.Result != phase.OK {
+		t.Fatal(o)
+	}
+	left, _ := filepath.Glob(filepath.Join(m.Root, Dir, "boot", "*"))
+	hidden, _ := filepath.Glob(filepath.Join(m.Root, Dir, "boot", ".*"))
+	if len(left) != 1 || len(hidden) != 0 {
+		t.Errorf("left are %v and %v", left, hidden)
+	}
+}
+
 func TestBootsAreCountedOnTheStatePartition(t *testing.T) {
 	m := newMachine(t)
 	for want := 1; want <= 3; want++ {
