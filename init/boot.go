@@ -32,7 +32,8 @@ func (n *node) boot() {
 		n.super.Meet(phaseMounts)
 	}
 	n.phase(phaseModules, n.loadModules)
-	n.armWatchdog(config.DefaultWatchdog)
+	n.dog.arm(config.DefaultWatchdog)
+	n.super.Pet(n.dog.feed)
 	n.phase(phaseIdentity, n.identify)
 	n.phase(phaseState, func() phase.Outcome { return n.openState(ctx) })
 	n.phase(phaseClock, n.startClock)

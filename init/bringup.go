@@ -21,7 +21,7 @@ import (
 
 // bringUp makes of the machine what the configuration wants.
 func (n *node) bringUp(ctx context.Context, c *nodeconfig.Loaded) {
-	n.armWatchdog(c.Node.Machine.Watchdog)
+	n.dog.arm(c.Node.Machine.Watchdog)
 	n.phase(phaseNetwork, func() phase.Outcome { return n.bringUpNetwork(ctx, c.Node) })
 	n.end.Go(func() { n.clock.Keep(ctx, c.Node.Machine.NTP, clock.AskNTP, n.updateClock) })
 	n.phase(phaseHugepages, func() phase.Outcome { return reserve(c.Node) })

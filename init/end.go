@@ -22,8 +22,8 @@ func (n *node) steps() ending.Steps {
 	if n.stopLogs != nil {
 		s.Save = append(s.Save, n.stopLogs)
 	}
-	if n.watchdog != nil {
-		s.Watchdog = n.watchdog
+	if w := n.dog.get(); w != nil {
+		s.Watchdog = w
 	}
 	return s
 }

@@ -17,7 +17,6 @@ import (
 	"weir/init/phase"
 	"weir/init/state"
 	"weir/init/supervisor"
-	"weir/init/watchdog"
 )
 
 // The phases of a boot, in their order.
@@ -47,20 +46,20 @@ type node struct {
 	modules *modules.Loader // nil: none can be loaded
 	system  nic.System
 	super   *supervisor.Supervisor
+	dog     dog
 
 	mu       sync.Mutex // guards the rest, which the API reads
 	line     cmdline.Line
 	identity identity.Identity
 	config   *nodeconfig.Loaded // nil: none is in force
 	nics     []nic.Assigned
-	watchdog *watchdog.Watchdog // nil: there is none, see noWatchdog
-	noDog    string
 	stopLogs func(context.Context) // writes what is left; nil: nothing is written
 }
 
 func newNode() *node {
 	n := &node{console: newConsole(), logs: logs.NewStore(phase.SinceKernel), end: ending.New(), clock: clock.New(),
-		state: state.Machine(run), noDog: "it was not looked for yet"}
+		state: state.Machine(run)}
+	n.dog.none = "it was not looked for yet"
 	n.crashes = crash.NewStore(time.Now, n.tell)
 	n.system = nic.System{Load: n.load}
 	n.phases = phase.NewList(phase.SinceKernel, n.tell, phaseMounts, phaseModules, phaseIdentity, phaseState, phaseClock,

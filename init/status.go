@@ -17,10 +17,7 @@ func (n *node) status() *api.BootStatus {
 	b := &api.BootStatus{
 		Version: version.Version, Slot: n.line.Slot(), CommandLine: n.line.String(),
 		Identity:      &api.Identity{Uuid: n.identity.UUID, Serial: n.identity.Serial, Vendor: n.identity.Vendor, Product: n.identity.Product},
-		UptimeSeconds: phase.SinceKernel().Seconds(), Kernel: sysfs.Text("/proc/sys/kernel/osrelease"), ClockSource: n.clock.Source(), Watchdog: n.noDog,
-	}
-	if n.watchdog != nil {
-		b.Watchdog = n.watchdog.String()
+		UptimeSeconds: phase.SinceKernel().Seconds(), Kernel: sysfs.Text("/proc/sys/kernel/osrelease"), ClockSource: n.clock.Source(), Watchdog: n.dog.String(),
 	}
 	if n.config != nil {
 		b.ConfigSource, b.ConfigLastGood = n.config.Source, n.config.LastGood
