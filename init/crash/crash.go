@@ -29,9 +29,9 @@ const Kernel = "kernel"
 
 // Record is one crash.
 type Record struct {
-	Name string // Kernel or a service
+	Name string // Kernel, a service, or init
 	Time time.Time
-	Text string // its end, at most TextBytes
+	Text string // a line that says what happened, and the end of the rest; at most TextBytes
 }
 
 // Store has the records.
@@ -43,7 +43,8 @@ type Store struct {
 	dir     string   // guarded by mu; empty: memory only, for now
 	records []Record // guarded by mu; newest first
 
-	write sync.Mutex // held by the one that writes files; never together with mu while it writes
+	write   sync.Mutex // held by the one that writes files, without mu
+	pending sync.WaitGroup
 }
 
 // NewStore makes an empty one, in memory. Tell is told of files that cannot be
@@ -60,11 +61,11 @@ func (s *Store) Add(name, text string) {
 	dir := s.dir
 	s.mu.Unlock()
 	if dir != "" {
-		go func() {
+		s.pending.Go(func() {
 			if err := s.save(dir, r); err != nil {
 				s.tell(err.Error())
 			}
-		}()
+		})
 	}
 }
 
@@ -113,11 +114,8 @@ func (s *Store) Open(dir string) error {
 	return nil
 }
 
-// Wait returns when no file is being written.
-func (s *Store) Wait() {
-	s.write.Lock()
-	defer s.write.Unlock()
-}
+// Wait returns when the records that were added are written.
+func (s *Store) Wait() { s.pending.Wait() }
 
 const stamp = "20060102T150405.000Z"
 
@@ -160,14 +158,17 @@ func load(dir string) (all []Record, err error) {
 	return all, nil
 }
 
-// tail is the end of the text, from the beginning of a line on.
+// tail is the first line of a text and, of the rest, the end that fits, from the
+// beginning of a line on.
 func tail(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
-	text = text[len(text)-limit:]
-	if _, rest, ok := strings.Cut(text, "\n"); ok {
-		return rest
+	head, rest, _ := strings.Cut(text, "\n")
+	head = head[:min(len(head), limit/2)]
+	rest = rest[max(0, len(rest)-(limit-len(head)-1)):]
+	if _, whole, ok := strings.Cut(rest, "\n"); ok {
+		rest = whole
 	}
-	return text
+	return head + "\n" + rest
 }

@@ -35,9 +35,7 @@ func TestRecordsOutliveTheMachineNewestFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Add("dataplane", "after")
-	for len(s.files(t, dir)) < 2 {
-		s.Wait()
-	}
+	s.Wait()
 	next, _ := rig(t)
 	if err := next.Open(dir); err != nil {
 		t.Fatal(err)
@@ -127,7 +125,7 @@ func TestTheKernelsLastWordsAreJoinedAndMovedToTheDisk(t *testing.T) {
 	if err != nil || n != 2 || len(s.List()) != 2 {
 		t.Fatalf("%d records: %v", n, err)
 	}
-	want := "Panic#2\n<6>[ 9.8] sysrq: Trigger a crash\n<0>[ 9.9] Kernel panic - not syncing: sysrq triggered crash\n"
+	want := "kernel: Kernel panic - not syncing: sysrq triggered crash\n[ 9.8] sysrq: Trigger a crash\n[ 9.9] Kernel panic - not syncing: sysrq triggered crash\n"
 	if !strings.Contains(names(s), want) {
 		t.Errorf("records %q", names(s))
 	}
@@ -144,6 +142,14 @@ func TestTheKernelsLastWordsStayWhereThereIsNoDisk(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(from); len(left) != 3 {
 		t.Errorf("left in pstore: %v", left)
+	}
+}
+
+func TestALongRecordKeepsItsHeadAndItsEnd(t *testing.T) {
+	text := "kernel: why\n" + strings.Repeat("one line of many\n", 10_000) + "the end"
+	got := tail(text, TextBytes)
+	if len(got) > TextBytes || len(got) < TextBytes-40 || !strings.HasPrefix(got, "kernel: why\none line of many\n") || !strings.HasSuffix(got, "\nthe end") {
+		t.Errorf("%d bytes, %.60q ... %q", len(got), got, got[len(got)-20:])
 	}
 }
 

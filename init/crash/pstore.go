@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ func (s *Store) Collect(pstore string) (int, error) {
 		r := Record{Name: Kernel, Time: d.time, Text: d.text}
 		if r.Time.IsZero() {
 			r.Time = s.now().UTC().Truncate(time.Millisecond)
-			r.Text = "(found at this time; when it happened is not known)\n" + r.Text
+			r.Text = strings.Replace(r.Text, "\n", " (found at this time; when it happened is not known)\n", 1)
 		}
 		s.mu.Lock()
 		s.insert(r)
@@ -68,6 +69,9 @@ type part struct {
 	text   string
 }
 
+// priority begins every line of a dump: "<4>".
+var priority = regexp.MustCompile(`(?m)^<\d+>`)
+
 func readPart(file string) (part, error) {
 	p := part{file: file}
 	b, err := os.ReadFile(file)
@@ -84,7 +88,7 @@ func readPart(file string) (part, error) {
 	p.text = strings.ToValidUTF8(strings.ReplaceAll(string(b), "\x00", ""), "?")
 	head, rest, _ := strings.Cut(p.text, "\n")
 	if n, _ := fmt.Sscanf(head, "%s Part%d", &p.reason, &p.number); n == 2 {
-		p.text = rest
+		p.text = priority.ReplaceAllString(rest, "")
 	} else {
 		p.reason = ""
 	}
@@ -93,9 +97,10 @@ func readPart(file string) (part, error) {
 
 // dump is a whole one.
 type dump struct {
-	time  time.Time
-	text  string
-	files []string
+	time   time.Time
+	reason string
+	text   string
+	files  []string
 }
 
 // join puts the parts together that are of one dump: same reason, same second.
@@ -113,11 +118,23 @@ func join(parts []part) (dumps []dump) {
 			d.files = append(d.files, p.file)
 			continue
 		}
-		head := filepath.Base(p.file)
-		if p.reason != "" {
-			head += ", " + p.reason
-		}
-		dumps = append(dumps, dump{time: p.time, text: head + "\n" + p.text, files: []string{p.file}})
+		dumps = append(dumps, dump{time: p.time, reason: p.reason, text: p.text, files: []string{p.file}})
+	}
+	for i := range dumps {
+		d := &dumps[i]
+		d.text = Kernel + ": " + cmp.Or(cause(d.text), d.reason, filepath.Base(d.files[0])) + "\n" + d.text
 	}
 	return dumps
+}
+
+// cause is the line of a kernel's log that says why it died.
+func cause(log string) (found string) {
+	for line := range strings.Lines(log) {
+		for _, sign := range []string{"Kernel panic - ", "BUG: ", "Oops: ", "general protection fault"} {
+			if at := strings.Index(line, sign); at >= 0 {
+				found = strings.TrimSpace(line[at:]) // the last: a panic follows its oops
+			}
+		}
+	}
+	return found
 }

@@ -108,6 +108,21 @@ func (e *Ending) Keys(m Machine) error {
 	return m.KeysAsk()
 }
 
+// CrashOutput sends what Go's runtime says before it gives up on init (which no
+// one can recover from) to the kernel's log, so that it is in the crash record
+// that the kernel then leaves.
+func CrashOutput() error {
+	f, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0)
+	if err == nil {
+		err = debug.SetCrashOutput(f, debug.CrashOptions{})
+		f.Close() // it has a copy
+	}
+	if err != nil {
+		return fmt.Errorf("send init's last words to the kernel's log: %w", err)
+	}
+	return nil
+}
+
 // Limits of the steps. Services have their own before they are killed; together
 // they get this.
 const (
@@ -122,6 +137,7 @@ const (
 func (e *Ending) Do(get func() Steps) {
 	r := <-e.asked
 	s := get()
+	defer s.Machine.End(r.how) // also after a panic in what follows
 	s.end(r)
 }
 
@@ -155,7 +171,6 @@ func (s *Steps) end(r request) {
 		s.Watchdog.Disarm()
 	}
 	s.Tell(fmt.Sprintf("%s now", r.how))
-	s.Machine.End(r.how)
 }
 
 // within runs a step for as long as its limit allows, and feeds the hardware

@@ -128,7 +128,6 @@ func TestAStepThatHangsIsLeftBehind(t *testing.T) {
 
 func TestAPanicIsKeptOnRecordAndEndsInAReboot(t *testing.T) {
 	f := &fake{}
-	f.over = make(chan struct{})
 	e := New()
 	e.Go(func() {
 		var list []int
@@ -141,7 +140,7 @@ func TestAPanicIsKeptOnRecordAndEndsInAReboot(t *testing.T) {
 	r.after = 0
 	s := f.steps()
 	s.end(r)
-	if !f.told("crashed panic in init: runtime error: index out of range") || !f.told("end reboot") {
+	if !f.told("crashed panic in init: runtime error: index out of range") || !f.told("reboot now") {
 		t.Errorf("did %q", f.did)
 	}
 }

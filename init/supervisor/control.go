@@ -88,10 +88,11 @@ func (s *Supervisor) Status() []Status {
 }
 
 // StopAll stops the services for good, the last of the table first, and returns
-// when none runs, or when ctx ends with the names of those that do.
+// when none runs, or when ctx ends with the names of those that do. The loop no
+// longer feeds the hardware watchdog: who ends the machine does.
 func (s *Supervisor) StopAll(ctx context.Context) (left []string) {
 	s.change(func(time.Duration) {
-		s.ending = true
+		s.ending, s.pet = true, nil
 		for _, u := range s.units {
 			u.wanted = false
 		}

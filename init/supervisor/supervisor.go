@@ -153,7 +153,9 @@ func (s *Supervisor) Meet(condition string) {
 	s.change(func(time.Duration) { s.met[condition] = true })
 }
 
-// Pet makes the loop call f at least every second, for as long as it turns.
+// Pet makes the loop call f at least every second, for as long as it turns; nil
+// for nothing. What was called before is not called any more when Pet returns.
+// F is called with a lock held: it must not wait for a caller of this package.
 func (s *Supervisor) Pet(f func()) { s.change(func(time.Duration) { s.pet = f }) }
 
 func (s *Supervisor) notified(m message) {
