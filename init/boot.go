@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -64,13 +65,13 @@ func (n *node) openUp(ctx context.Context) {
 		groups = ""
 	}
 	super, err := supervisor.New(supervisor.Options{Now: phase.SinceKernel, Tell: n.tell, Logs: n.logs, Groups: groups,
-		Notify: "/run/weir/notify", Crashed: n.serviceCrashed}, services)
+		Notify: "/run/weir/notify", Crashed: n.crashes.AddService}, services)
 	if err != nil {
 		panic(err) // the table is wrong: a slip in the code
 	}
 	n.super = super
 	n.end.Go(func() { super.Run(ctx) })
-	if err := n.end.Keys(ending.Real{}); err != nil {
+	if err := errors.Join(n.end.Keys(ending.Real{}), ending.CrashOutput()); err != nil {
 		n.tell(err.Error())
 	}
 	l, err := machineapi.Listen("/run/weir/init.sock")

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"weir/init/logs"
 	"weir/init/phase"
 	"weir/init/supervisor"
 )
@@ -69,14 +68,4 @@ func describe(s supervisor.Status) string {
 		return fmt.Sprintf("%s is %s, its last life ended with: %s", s.Name, s.State, s.LastEnd)
 	}
 	return fmt.Sprintf("%s is %s", s.Name, s.State)
-}
-
-// serviceCrashed keeps a record.
-func (n *node) serviceCrashed(service, how string, last []logs.Line) {
-	var b strings.Builder
-	b.WriteString(how + "\n")
-	for _, l := range last {
-		fmt.Fprintf(&b, "[%8.3f] %s\n", l.At.Seconds(), l.Text)
-	}
-	n.crashes.Add(service, b.String())
 }
