@@ -45,8 +45,7 @@ const (
 // empty file system, the state partition only zeros, which tell a node to make its
 // file system there. Files get the given time. Output is sparse.
 //
-// Disks that start as this image have equal GUIDs. The kernel and firmware find
-// partitions by label and by place, never by these.
+// Disks that start as this image have equal GUIDs, see GUID.
 func Make(temp, unified, output string, when time.Time) error {
 	temp, err := os.MkdirTemp(temp, "disk-")
 	if err != nil {
@@ -75,7 +74,7 @@ func Make(temp, unified, output string, when time.Time) error {
 
 // table writes the GPT. Its GUIDs are functions of the labels.
 func table(path string) error {
-	args := []string{"--clear", "--set-alignment=2048", "--disk-guid=" + guid("weir")}
+	args := []string{"--clear", "--set-alignment=2048", "--disk-guid=" + GUID("weir")}
 	start := 1
 	for i, p := range []struct {
 		label, kind string
@@ -84,7 +83,7 @@ func table(path string) error {
 		n := strconv.Itoa(i + 1)
 		args = append(args,
 			fmt.Sprintf("--new=%s:%dM:+%dM", n, start, p.size/mib), "--typecode="+n+":"+p.kind,
-			"--change-name="+n+":"+p.label, "--partition-guid="+n+":"+guid(p.label))
+			"--change-name="+n+":"+p.label, "--partition-guid="+n+":"+GUID(p.label))
 		start += p.size / mib
 	}
 	return run(time.Time{}, "/sbin/sgdisk", append(args, path)...)
@@ -114,8 +113,9 @@ func slotFileSystem(path, label, unified string, when time.Time) error {
 	return run(when, "mcopy", "-m", "-i", path, unified, "::"+BootPath)
 }
 
-// guid is one that depends on the text only.
-func guid(text string) string {
+// GUID is that of the partition with that label: it depends on the label only, so
+// what the firmware says it started from tells the slot. Upper case, as in GPT tools.
+func GUID(text string) string {
 	h := sha256.Sum256([]byte(text))
 	h[6] = h[6]&0x0f | 0x80 // RFC 9562, version 8: of our own making
 	h[8] = h[8]&0x3f | 0x80

@@ -14,7 +14,8 @@ import (
 
 // Cache holds package files and what they contain, in Dir.
 type Cache struct {
-	Dir string
+	Dir     string
+	updated bool // apt's lists are fresh
 }
 
 // Package is a Debian package that is unpacked and not installed.
@@ -25,22 +26,41 @@ type Package struct {
 }
 
 // Fetch brings a package: the version that the lock expects if it is in the cache
-// or can be had, else the one that apt offers.
-func (c Cache) Fetch(want Input) (Package, error) {
+// or can be had, else the one that apt offers. Before it gives a version up, it
+// has apt read its lists anew.
+func (c *Cache) Fetch(want Input) (Package, error) {
 	if want.Version != "" {
-		p, err := c.fetch(want.Name, want.Version)
-		if err == nil {
+		if p, err := c.fetch(want.Name, want.Version); err == nil {
 			return p, nil
+		}
+		if c.update() {
+			if p, err := c.fetch(want.Name, want.Version); err == nil {
+				return p, nil
+			}
 		}
 	}
 	version, err := candidate(want.Name)
+	if err != nil && c.update() {
+		version, err = candidate(want.Name)
+	}
 	if err != nil {
 		return Package{}, err
 	}
 	return c.fetch(want.Name, version)
 }
 
-func (c Cache) fetch(name, version string) (Package, error) {
+// update says whether apt's lists have just become fresh. Without a network they
+// stay as they are, and so they do from the second call on.
+func (c *Cache) update() bool {
+	if c.updated {
+		return false
+	}
+	c.updated = true
+	_, err := run("", "apt-get", "-q", "update")
+	return err == nil
+}
+
+func (c *Cache) fetch(name, version string) (Package, error) {
 	p := Package{Input: Input{Name: name, Version: version}, Root: filepath.Join(c.Dir, name+"_"+version)}
 	deb := p.Root + ".deb"
 	if _, err := os.Stat(deb); errors.Is(err, os.ErrNotExist) {
@@ -67,7 +87,7 @@ func (c Cache) fetch(name, version string) (Package, error) {
 	return p, os.Rename(temp, p.Root)
 }
 
-func (c Cache) download(name, version, deb string) error {
+func (c *Cache) download(name, version, deb string) error {
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		return err
 	}
@@ -90,8 +110,11 @@ func (c Cache) download(name, version, deb string) error {
 
 // Kernel is the name of the package that the metapackage linux-image-amd64
 // stands for at present.
-func Kernel() (string, error) {
+func (c *Cache) Kernel() (string, error) {
 	out, err := run("", "apt-cache", "depends", "linux-image-amd64")
+	if err != nil && c.update() {
+		out, err = run("", "apt-cache", "depends", "linux-image-amd64")
+	}
 	if err != nil {
 		return "", err
 	}
@@ -100,7 +123,7 @@ func Kernel() (string, error) {
 			return "linux-image-" + name, nil
 		}
 	}
-	return "", errors.New("apt knows no package linux-image-amd64: run apt-get update")
+	return "", errors.New("apt knows no package linux-image-amd64: is /etc/apt/sources.list.d that of Debian 12?")
 }
 
 // candidate is the version that apt would install.
@@ -114,7 +137,7 @@ func candidate(name string) (string, error) {
 			return version, nil
 		}
 	}
-	return "", fmt.Errorf("apt knows no package %s: run apt-get update", name)
+	return "", fmt.Errorf("apt knows no package %s: run apt-get update and see what it says", name)
 }
 
 // Installed is a package of the building machine.

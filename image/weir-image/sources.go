@@ -53,7 +53,7 @@ func (b *build) fetch() (sources, error) {
 	if b.updateLock {
 		lock = nil
 	}
-	cache := inputs.Cache{Dir: filepath.Join(b.work, "packages")}
+	cache := &inputs.Cache{Dir: filepath.Join(b.work, "packages")}
 	if s.kernel, err = fetchKernel(cache, lock); err != nil {
 		return s, err
 	}
@@ -97,7 +97,7 @@ func (b *build) fetch() (sources, error) {
 	return s, nil
 }
 
-func fetchNamed(cache inputs.Cache, lock inputs.Lock, name string) (inputs.Package, error) {
+func fetchNamed(cache *inputs.Cache, lock inputs.Lock, name string) (inputs.Package, error) {
 	want, found := lock.Find(name)
 	if !found {
 		want.Name = name
@@ -107,13 +107,13 @@ func fetchNamed(cache inputs.Cache, lock inputs.Lock, name string) (inputs.Packa
 
 // fetchKernel brings the kernel of the lock file; when Debian has it no longer,
 // the one that its metapackage names now.
-func fetchKernel(cache inputs.Cache, lock inputs.Lock) (inputs.Package, error) {
+func fetchKernel(cache *inputs.Cache, lock inputs.Lock) (inputs.Package, error) {
 	if want, found := lock.FindPrefix(kernelPackage); found {
 		if p, err := cache.Fetch(want); err == nil {
 			return p, nil
 		}
 	}
-	name, err := inputs.Kernel()
+	name, err := cache.Kernel()
 	if err != nil {
 		return inputs.Package{}, err
 	}
