@@ -16,10 +16,16 @@ import (
 	"weir/init/sysfs"
 )
 
-// Always are modules that no device asks for. One that the kernel has built in,
-// or that is not in the image, is no mistake unless it is needed later: then
+// undeclared are modules that no device asks for. One that the kernel has built
+// in, or that is not in the image, is no mistake unless it is needed later: then
 // that phase tells.
-var Always = []string{"crc32c_generic", "ext4", "vfat", "tun", "efivarfs", "efi_pstore", "vfio_iommu_type1"}
+func undeclared(root string) []string {
+	names := []string{"crc32c_generic", "ext4", "tun"}
+	if _, err := os.Stat(filepath.Join(root, "/sys/firmware/efi")); err == nil {
+		names = append(names, "efivarfs", "efi_pstore")
+	}
+	return names
+}
 
 // Loader loads kernel modules with what they depend on. Any goroutine may use it.
 type Loader struct {
@@ -122,10 +128,10 @@ func Boot() (*Loader, phase.Outcome) {
 	if err != nil {
 		return nil, phase.Fail(remedy, "%v", err)
 	}
-	var always sync.WaitGroup
-	always.Go(func() { l.loadAll(Always) })
+	var others sync.WaitGroup
+	others.Go(func() { l.loadAll(undeclared("")) })
 	n, failed := l.Devices()
-	always.Wait()
+	others.Wait()
 	if failed != nil {
 		return l, phase.Degrade("see the kernel's log; the devices of these modules cannot be used", "%s", strings.ReplaceAll(failed.Error(), "\n", "; "))
 	}

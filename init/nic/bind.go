@@ -21,9 +21,9 @@ const (
 // else to uio_pci_generic. Others are the addresses of all NICs that the packet
 // processor gets; they may share an IOMMU group.
 func (s System) Bind(n NIC, others []string) error {
-	driver, module := uio, uio
+	driver, modules := uio, []string{uio}
 	if n.Group != "" {
-		driver, module = vfio, vfio
+		driver, modules = vfio, []string{"vfio_iommu_type1", vfio}
 		if err := s.alone(n, others); err != nil {
 			return err
 		}
@@ -31,8 +31,10 @@ func (s System) Bind(n NIC, others []string) error {
 	if n.Driver == driver {
 		return nil
 	}
-	if err := s.Load(module); err != nil {
-		return fmt.Errorf("load %s for %s: %w", module, n.PCI, err)
+	for _, m := range modules {
+		if err := s.Load(m); err != nil {
+			return fmt.Errorf("load %s for %s: %w", m, n.PCI, err)
+		}
 	}
 	at := filepath.Join(s.Root, pciDevices, n.PCI)
 	if err := sysfs.Write(filepath.Join(at, "driver_override"), driver); err != nil {

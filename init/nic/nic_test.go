@@ -159,7 +159,7 @@ func TestANICBehindAnIOMMUGoesToVFIOAndAnotherToUIO(t *testing.T) {
 		if err := m.Bind(m.List()[0], nil); err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(m.loaded, []string{driver}) || m.read(pciDevices+"/0000:00:03.0/driver_override") != driver || m.read("/sys/bus/pci/drivers_probe") != "0000:00:03.0" {
+		if !slices.Contains(m.loaded, driver) || m.read(pciDevices+"/0000:00:03.0/driver_override") != driver || m.read("/sys/bus/pci/drivers_probe") != "0000:00:03.0" {
 			t.Errorf("%s: loaded %v", driver, m.loaded)
 		}
 		m.loaded = nil
