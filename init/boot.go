@@ -33,6 +33,7 @@ func (n *node) boot() {
 		n.super.Meet(phaseMounts)
 	}
 	n.phase(phaseModules, n.loadModules)
+	n.end.PowerButton("")
 	n.dog.arm(config.DefaultWatchdog)
 	n.super.Pet(n.dog.feed)
 	n.phase(phaseIdentity, n.identify)

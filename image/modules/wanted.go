@@ -18,8 +18,8 @@ var Wanted = []string{
 	"ahci", "ata_piix", "nvme", "sd_mod", "megaraid_sas", "mpt3sas", "smartpqi", "usb_storage", "uas", "xhci_pci", "ehci_pci", "mmc_block", "sdhci_pci",
 	// file systems: state, slots, and the code pages that VFAT asks for
 	"ext4", "crc32c_generic", "crc32c_intel", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8",
-	// keyboards at the first virtual console
-	"usbhid", "hid_generic",
+	// keyboards at the first virtual console, and the power button
+	"usbhid", "hid_generic", "button", "evdev",
 	// watchdogs, firmware variables, records of crashes
-	"i6300esb", "iTCO_wdt", "wdat_wdt", "sp5100_tco", "ipmi_watchdog", "ipmi_si", "softdog", "efivarfs", "efi_pstore", "ramoops",
+	"i6300esb", "iTCO_wdt", "lpc_ich", "i2c_i801", "wdat_wdt", "hpwdt", "sp5100_tco", "ipmi_watchdog", "ipmi_si", "efivarfs", "efi_pstore", "ramoops",
 }

@@ -92,16 +92,22 @@ func (e *Ending) Recover() {
 	}
 }
 
-// Keys makes Ctrl-Alt-Del an orderly reboot, and SIGPWR an orderly end.
+// Keys makes Ctrl-Alt-Del and SIGTERM an orderly reboot, and SIGPWR an orderly
+// end. Other signals are taken and dropped: left to Go's runtime they would end
+// init, and with it the kernel.
 func (e *Ending) Keys(m Machine) error {
-	c := make(chan os.Signal, 1)
-	signal.Notify(c, syscall.SIGINT, syscall.SIGPWR)
+	c := make(chan os.Signal, 16)
+	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPWR,
+		syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGXCPU, syscall.SIGXFSZ)
 	e.Go(func() {
 		for s := range c {
-			if s == syscall.SIGPWR {
-				e.Ask(PowerOff, "SIGPWR")
-			} else {
+			switch s {
+			case syscall.SIGINT:
 				e.Ask(Reboot, "Ctrl-Alt-Del")
+			case syscall.SIGTERM:
+				e.Ask(Reboot, "SIGTERM")
+			case syscall.SIGPWR:
+				e.Ask(PowerOff, "SIGPWR")
 			}
 		}
 	})

@@ -2,10 +2,16 @@ package ending
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -123,6 +129,49 @@ func TestAStepThatHangsIsLeftBehind(t *testing.T) {
 	s.within("write out the disks", 50*time.Millisecond, func(context.Context) { <-hung })
 	if took := time.Since(begin); took > 10*time.Second || !f.told("write out the disks: not done within 50ms; going on") {
 		t.Errorf("after %v: %q", took, f.did)
+	}
+}
+
+func TestSignalsEndTheMachineInOrderOrNotAtAll(t *testing.T) {
+	e := New()
+	if err := e.Keys(&fake{}); err != nil {
+		t.Fatal(err)
+	}
+	defer signal.Reset()
+	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGPWR} {
+		syscall.Kill(os.Getpid(), s)
+	}
+	if r := <-e.asked; r.how != PowerOff {
+		t.Errorf("asked %+v", r)
+	}
+	syscall.Kill(os.Getpid(), syscall.SIGTERM)
+	if r := <-e.asked; r.how != Reboot {
+		t.Errorf("asked %+v", r)
+	}
+}
+
+func TestThePowerButtonIsAnOrderlyEnd(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "dev/input")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	event := func(kind, code uint16, value uint32) []byte {
+		b := binary.NativeEndian.AppendUint16(make([]byte, 16), kind)
+		return binary.NativeEndian.AppendUint32(binary.NativeEndian.AppendUint16(b, code), value)
+	}
+	for file, events := range map[string][][]byte{
+		"event0": {event(1, 30, 1), event(4, 4, 116), event(1, 116, 0)}, // a keyboard
+		"event1": {event(0, 0, 0), event(1, 116, 1)},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), slices.Concat(events...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := New()
+	e.PowerButton(root)
+	if r := <-e.asked; r.how != PowerOff || r.why != "the power button was pressed" {
+		t.Errorf("asked %+v", r)
 	}
 }
 

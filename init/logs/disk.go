@@ -16,12 +16,14 @@ const (
 	fileBytes = 1 << 20
 	oldFiles  = 2
 	retry     = 30 * time.Second // after an error
+	fillTime  = 30 * time.Second // a file takes at least so long: who floods the log must not wear the disk out
 )
 
 // disk writes the sources' lines to files. It reads the rings as any reader
 // does: a disk that fails or hangs costs lines on the disk and nothing else.
 type disk struct {
 	dir    string
+	fill   time.Duration
 	report func(text string)
 	ctx    context.Context
 	wait   sync.WaitGroup
@@ -36,7 +38,7 @@ type disk struct {
 // as its context allows.
 func (s *Store) Keep(dir string, report func(text string)) (stop func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.Background())
-	d := &disk{dir: dir, report: report, ctx: ctx, failed: map[string]bool{}}
+	d := &disk{dir: dir, fill: s.fill, report: report, ctx: ctx, failed: map[string]bool{}}
 	s.mu.Lock()
 	s.disk = d
 	for _, src := range s.sources {
@@ -73,17 +75,28 @@ func (d *disk) follow(src *Source) {
 			switch {
 			case err != nil:
 				return
-			case werr == nil:
-				next += lost + len(lines)
-			default:
-				select {
-				case <-time.After(retry):
-				case <-d.ctx.Done():
+			case werr != nil:
+				if !d.pause(retry) {
 					return
+				}
+			default:
+				next += lost + len(lines)
+				if f.f == nil {
+					d.pause(d.fill - time.Since(f.begun))
 				}
 			}
 		}
 	}()
+}
+
+// pause reports whether there is more to do after it.
+func (d *disk) pause(t time.Duration) bool {
+	select {
+	case <-time.After(t):
+		return true
+	case <-d.ctx.Done():
+		return false
+	}
 }
 
 // told reports the first source that fails, and that none does any more.
@@ -105,9 +118,10 @@ func (d *disk) told(name string, err error) {
 
 // file is NAME.log with those before it.
 type file struct {
-	path string
-	f    *os.File // nil: not open
-	size int64
+	path  string
+	f     *os.File // nil: not open, or just rotated
+	size  int64
+	begun time.Time // when it was opened
 }
 
 // write appends the lines, all or none. Now is the time since the kernel started.
@@ -154,7 +168,7 @@ func (f *file) open() error {
 		opened.Close()
 		return err
 	}
-	f.f, f.size = opened, info.Size()
+	f.f, f.size, f.begun = opened, info.Size(), time.Now()
 	return nil
 }
 

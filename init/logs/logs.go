@@ -20,7 +20,8 @@ const ringBytes = 256 << 10
 
 // Store has the log of every source.
 type Store struct {
-	now func() time.Duration
+	now  func() time.Duration
+	fill time.Duration // see fillTime
 
 	mu      sync.Mutex
 	sources map[string]*Source // guarded by mu
@@ -29,7 +30,7 @@ type Store struct {
 
 // NewStore makes an empty one. Now is the time since the kernel started.
 func NewStore(now func() time.Duration) *Store {
-	return &Store{now: now, sources: map[string]*Source{}}
+	return &Store{now: now, fill: fillTime, sources: map[string]*Source{}}
 }
 
 // Source is the log of that name, which is new and empty if nothing was written yet.

@@ -170,6 +170,7 @@ func (r *told) count() int {
 func TestFilesHaveThePastAndWhatComesAndAreBounded(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "log")
 	st := newStore()
+	st.fill = 0
 	st.Source("init").Print("before the disk")
 	var r told
 	stop := st.Keep(dir, r.add)
@@ -218,6 +219,29 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("not within 20 s: %s", what)
 		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestAFloodOfLinesDoesNotWearTheDiskOut(t *testing.T) {
+	dir := t.TempDir()
+	st := newStore()
+	stop := st.Keep(dir, func(line string) { t.Error(line) })
+	s, text := st.Source("noded"), strings.Repeat("x", 1000)
+	for range 4 * fileBytes / 1000 { // all of it fits into one pause
+		s.Print(text)
+	}
+	stop(context.Background())
+	files, _ := filepath.Glob(dir + "/noded.log*")
+	total := int64(0)
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += info.Size()
+	}
+	if total > fileBytes+2*ringBytes {
+		t.Errorf("%d bytes in %q", total, files)
 	}
 }
 
