@@ -72,7 +72,7 @@ type BootStatus struct {
 	Nics           []*Nic                 `protobuf:"bytes,7,rep,name=nics,proto3" json:"nics,omitempty"`
 	State          *State                 `protobuf:"bytes,8,opt,name=state,proto3" json:"state,omitempty"`
 	UptimeSeconds  float64                `protobuf:"fixed64,9,opt,name=uptime_seconds,json=uptimeSeconds,proto3" json:"uptime_seconds,omitempty"` // since the kernel started
-	Crashes        []*CrashRecord         `protobuf:"bytes,10,rep,name=crashes,proto3" json:"crashes,omitempty"`                                   // of earlier boots, newest first
+	Crashes        []*CrashRecord         `protobuf:"bytes,10,rep,name=crashes,proto3" json:"crashes,omitempty"`                                   // newest first
 	Kernel         string                 `protobuf:"bytes,11,opt,name=kernel,proto3" json:"kernel,omitempty"`                                     // release
 	CommandLine    string                 `protobuf:"bytes,12,opt,name=command_line,json=commandLine,proto3" json:"command_line,omitempty"`        // of the kernel, without secrets
 	ClockSource    string                 `protobuf:"bytes,13,opt,name=clock_source,json=clockSource,proto3" json:"clock_source,omitempty"`        // "rtc", "build", "saved" or "ntp 10.30.0.2"
@@ -682,7 +682,7 @@ func (x *ServicesStatus) GetServices() []*Service {
 type Service struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Name             string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	State            string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // "waiting", "starting", "ready", "stopping", "stopped", "backing off", "failed"
+	State            string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // "waiting", "starting", "ready", "stopping", "stopped", "backing off"
 	Pid              uint32                 `protobuf:"varint,3,opt,name=pid,proto3" json:"pid,omitempty"`
 	Restarts         uint32                 `protobuf:"varint,4,opt,name=restarts,proto3" json:"restarts,omitempty"`                                            // since boot, not counting those that were asked for
 	SinceSeconds     float64                `protobuf:"fixed64,5,opt,name=since_seconds,json=sinceSeconds,proto3" json:"since_seconds,omitempty"`               // in this state
