@@ -40,5 +40,5 @@ func TestAKernelPanicRebootsAndItsRecordIsThereAfterwards(t *testing.T) {
 	n.says("the crash", n.ask("crashes 1"), "sysrq")
 	// It outlives the machine's memory: it is on the state disk.
 	n.login()
-	n.says("the records on the state disk", n.shell("ls /var/lib/weir/crash"), "dmesg")
+	n.says("the records on the state disk", n.shell("ls /var/lib/weir/crash"), "-kernel.txt")
 }

@@ -66,7 +66,7 @@ func (n *node) kill(name, signal string) {
 	n.t.Helper()
 	for _, line := range strings.Split(n.ask("services"), "\n") {
 		if f := columns.Split(strings.TrimSpace(line), -1); len(f) >= 5 && f[0] == name {
-			n.shell("kill -" + signal + " " + f[3])
+			n.shell("kill -SIG" + signal + " " + f[3])
 			return
 		}
 	}
