@@ -59,7 +59,7 @@ dataplane:
   north: {device: "mac:%v", exception: weir-north}
   south: {device: "mac:%v", exception: weir-south}
 machine:
-  north: {addresses: [%s/24], gateway: %s}
+  north: {addresses: [%s/24, 10.10.0.102/24, 10.10.0.103/24], gateway: %s}
   south: {addresses: [%s/24]}
   control: {device: "mac:%v", dhcp: true}
   hugepages: {size: 2MiB, per_numa: 96MiB}
