@@ -10,8 +10,6 @@ import (
 	"net"
 	"sync"
 
-	"github.com/coreos/go-systemd/v22/daemon"
-
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"weir/services/config"
@@ -71,15 +69,14 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	go func() { failed <- server.Serve(listener) }()
 	defer server.Stop()
 
-	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
-		log.Warn("tell the supervisor that configd is ready", "error", err)
-	}
+	supervisor := program.NewSupervisor(log)
+	supervisor.Ready("serves cluster " + me.Name.Cluster)
 	log.Info("configd is ready", "cluster", me.Name.Cluster, "listen", listener.Addr(), "external_etcd", file.Etcd.External())
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
-		_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+		supervisor.Stopping()
 		log.Info("configd ends")
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	mathrand "math/rand/v2"
@@ -14,7 +15,6 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf/ringbuf"
-	"github.com/coreos/go-systemd/v22/daemon"
 
 	"weir/dataplane/wire"
 	"weir/services/config"
@@ -80,11 +80,11 @@ func run(ctx context.Context, log *slog.Logger, path string) (err error) {
 		return err
 	}
 	s := m.settings
-	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
-		log.Warn("tell the supervisor that lbmodule is ready", "error", err)
-	}
+	supervisor := program.NewSupervisor(log)
+	supervisor.Ready(fmt.Sprintf("serves %s of cluster %s", s.server.ID, s.cluster.Identity.Name))
 	log.Info("lbmodule is ready", "server", s.server.ID, "address", s.server.Address, "cluster", s.cluster.Identity.Name, "admin", s.file.AdminSocket())
 	go m.watch()
+	go supervisor.Watchdog(ctx, m.alive)
 	go func() {
 		m.loop.run(ctx)
 		failed <- nil
@@ -92,8 +92,16 @@ func run(ctx context.Context, log *slog.Logger, path string) (err error) {
 	if err := <-failed; err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
-	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+	supervisor.Stopping()
 	log.Info("lbmodule ends; its data path stays")
+	return nil
+}
+
+// alive is the watchdog's question: does the loop come round?
+func (m *module) alive(ctx context.Context) error {
+	if !m.loop.call(ctx, func() {}) {
+		return errors.New("the loop does not come round")
+	}
 	return nil
 }
 
