@@ -33,7 +33,7 @@ PACKAGES := build-essential ca-certificates pkg-config \
 	frr nginx-light libnginx-mod-http-echo \
 	wrk iperf3 tcpdump nftables etcd-server \
 	qemu-system-x86 ovmf ipxe-qemu systemd-boot-efi \
-	zstd kmod dpkg-dev binutils mtools dosfstools gdisk e2fsprogs
+	zstd kmod binutils mtools dosfstools gdisk e2fsprogs
 
 .PHONY: help deps have-deps node build image check test run up down lab-run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
 
