@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"slices"
@@ -16,7 +17,7 @@ import (
 
 const (
 	keptBoots   = 50
-	keptCrashes = 20
+	keptCrashes = 40
 	// noteEvery is how often the present boot is noted: what a power cut leaves
 	// unknown of its length.
 	noteEvery = 5 * time.Minute
@@ -129,7 +130,8 @@ func (h *history) learn(b *api.BootStatus) {
 	if b.Version != "" {
 		h.boot.Version = b.Version
 	}
-	if id := encoded(b.Identity); len(id) > 0 {
+	id := encoded(b.Identity)
+	if old, err := h.db.Get(machineKey); len(id) > 0 && (err != nil || !bytes.Equal(old, id)) {
 		if err := h.db.Put(machineKey, id); err != nil {
 			h.log.Warn("note the machine's identity", "error", err)
 		}
@@ -139,7 +141,7 @@ func (h *history) learn(b *api.BootStatus) {
 		if slices.ContainsFunc(known, func(k *api.CrashRecord) bool { return k.Name == c.Name && k.Time == c.Time }) {
 			continue
 		}
-		h.log.Warn("an earlier boot has crashed", "record", c.Name, "time", c.Time)
+		h.log.Warn("a crash is on record", "of", c.Name, "time", c.Time)
 		if _, err := h.db.Append(state.Crashes, encoded(c), keptCrashes); err != nil {
 			h.log.Warn("note a crash", "error", err)
 		}
@@ -213,14 +215,12 @@ func (h *history) look(id string) *api.NodeHistory {
 func (h *history) keep(ctx context.Context, m *milestones) {
 	tick := time.NewTicker(noteEvery)
 	defer tick.Stop()
-	for learned := !h.machine.there(); ; {
-		if !learned {
-			b, err := h.machine.boot(ctx)
-			if learned = err == nil && b != nil; learned {
-				h.learn(b)
-			} else {
-				h.log.Warn("the history lacks what init knows", "error", err)
-			}
+	for {
+		switch b, err := h.machine.boot(ctx); {
+		case err != nil && ctx.Err() == nil:
+			h.log.Warn("the history lacks what init knows", "error", err)
+		case b != nil:
+			h.learn(b)
 		}
 		h.note(m.look())
 		select {
