@@ -20,7 +20,7 @@ func (l *Lab) printBoots(ctx context.Context, out io.Writer, nodes ...topology.N
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nBOOTED\tINIT IS THROUGH\tDATAPLANE FORWARDS\tSTATE COMPLETE\tANNOUNCED\tREADY FOR TRAFFIC\tLONGEST PHASE")
 	for _, n := range nodes {
-		status, err := l.booted(ctx, n)
+		status, err := l.Booted(ctx, n)
 		if err != nil {
 			return err
 		}
@@ -40,8 +40,8 @@ func (l *Lab) printBoots(ctx context.Context, out io.Writer, nodes ...topology.N
 	return w.Flush()
 }
 
-// booted waits until a node is ready for traffic.
-func (l *Lab) booted(ctx context.Context, n topology.Node) (*api.NodeStatus, error) {
+// Booted waits until a node is ready for traffic.
+func (l *Lab) Booted(ctx context.Context, n topology.Node) (*api.NodeStatus, error) {
 	deadline := time.Now().Add(l.kind.patience())
 	for {
 		status, err := l.NodeStatus(ctx, n)
