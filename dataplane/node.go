@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -42,6 +43,8 @@ type node struct {
 	slow    *lbnode.Slow
 	mirror  *neighbour.Mirror
 	closers []func() error
+
+	capturing atomic.Bool // somebody captures frames
 
 	mu      sync.Mutex // guards what follows, and orders changes of the workers' configuration
 	vital   vital

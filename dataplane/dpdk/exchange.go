@@ -39,6 +39,25 @@ type Exchange struct {
 	tx [packet.NumPorts]*[TxQueue]packet.Buf
 	// cache points at the empty frames.
 	cache *[CacheSize]packet.Buf
+	// watcher looks at every frame that is moved; nil nearly always.
+	watcher atomic.Pointer[Watcher]
+}
+
+// Watcher looks at frames on their way. It is called on the exchange's thread
+// and must neither change nor keep them.
+type Watcher interface {
+	// Watch gets the frames of one burst: received, or about to be transmitted.
+	Watch(sent bool, bufs []packet.Buf)
+}
+
+// SetWatcher has frames watched from the next Run on; nil ends it. Any goroutine
+// may call it. A Run that has begun still ends with the watcher before.
+func (e *Exchange) SetWatcher(w Watcher) {
+	if w == nil {
+		e.watcher.Store(nil)
+		return
+	}
+	e.watcher.Store(&w)
 }
 
 // Ports says which DPDK port stands for a side.
@@ -93,8 +112,24 @@ func (e *Exchange) Close() {
 // Run makes the one crossing: transmit, free, refill, receive. The frames it
 // returns are valid until the next Run; their Buf may be changed in place.
 func (e *Exchange) Run() []packet.Buf {
+	w := e.watcher.Load()
+	if w != nil {
+		e.watchSent(*w)
+	}
 	C.weir_exchange_run(C.uintptr_t(e.id))
+	if w != nil && e.x.n_rx > 0 {
+		(*w).Watch(false, e.rx[:e.x.n_rx])
+	}
 	return e.rx[:e.x.n_rx]
+}
+
+// watchSent shows what the next crossing transmits.
+func (e *Exchange) watchSent(w Watcher) {
+	for side := range packet.NumPorts {
+		if n := e.x.n_tx[side]; n > 0 {
+			w.Watch(true, e.tx[side][:n])
+		}
+	}
 }
 
 // Transmit queues a frame for side b.Port; false when the queue is full (Flush).
@@ -133,6 +168,9 @@ func (e *Exchange) Alloc() (packet.Buf, bool) {
 // receiving: for the middle of a burst, when a queue is full. What the last
 // Run received stays valid.
 func (e *Exchange) Flush() {
+	if w := e.watcher.Load(); w != nil {
+		e.watchSent(*w)
+	}
 	n := e.x.n_rx
 	rx := e.x.rx_port
 	for s := range packet.NumPorts {

@@ -159,6 +159,15 @@ func (e *Engine) OnWorker(i int, fn func()) { e.workers[i].do(fn) }
 // OnSlow runs fn on the slow worker's thread between two bursts, and waits for it.
 func (e *Engine) OnSlow(fn func()) { e.slow.do(fn) }
 
+// Watch has a watcher look at every frame that comes from or goes to a NIC, on
+// the threads that move it; nil ends that. Without one it costs a load and a
+// branch per burst.
+func (e *Engine) Watch(w dpdk.Watcher) {
+	for _, t := range e.threads {
+		t.x.SetWatcher(w)
+	}
+}
+
 // Stop ends the threads and gives every frame back to the pool. The stages'
 // own frames are theirs to free before.
 func (e *Engine) Stop() {

@@ -24,6 +24,195 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type CaptureRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Port          string                 `protobuf:"bytes,1,opt,name=port,proto3" json:"port,omitempty"`      // north or south
+	Snap          uint32                 `protobuf:"varint,2,opt,name=snap,proto3" json:"snap,omitempty"`     // bytes of each frame, at most; 0: 256
+	Host          []byte                 `protobuf:"bytes,3,opt,name=host,proto3" json:"host,omitempty"`      // only frames with this address, also inside an encapsulation; empty: any
+	Number        uint32                 `protobuf:"varint,4,opt,name=number,proto3" json:"number,omitempty"` // only frames with this TCP or UDP port, likewise; 0: any
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureRequest) Reset() {
+	*x = CaptureRequest{}
+	mi := &file_dataplane_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureRequest) ProtoMessage() {}
+
+func (x *CaptureRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_dataplane_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureRequest.ProtoReflect.Descriptor instead.
+func (*CaptureRequest) Descriptor() ([]byte, []int) {
+	return file_dataplane_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *CaptureRequest) GetPort() string {
+	if x != nil {
+		return x.Port
+	}
+	return ""
+}
+
+func (x *CaptureRequest) GetSnap() uint32 {
+	if x != nil {
+		return x.Snap
+	}
+	return 0
+}
+
+func (x *CaptureRequest) GetHost() []byte {
+	if x != nil {
+		return x.Host
+	}
+	return nil
+}
+
+func (x *CaptureRequest) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+// CapturedFrames are some frames, in about their order.
+type CapturedFrames struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Frames        []*CapturedFrame       `protobuf:"bytes,1,rep,name=frames,proto3" json:"frames,omitempty"`
+	Lost          uint64                 `protobuf:"varint,2,opt,name=lost,proto3" json:"lost,omitempty"` // frames that were not copied because the caller did not keep up, so far
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CapturedFrames) Reset() {
+	*x = CapturedFrames{}
+	mi := &file_dataplane_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CapturedFrames) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CapturedFrames) ProtoMessage() {}
+
+func (x *CapturedFrames) ProtoReflect() protoreflect.Message {
+	mi := &file_dataplane_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CapturedFrames.ProtoReflect.Descriptor instead.
+func (*CapturedFrames) Descriptor() ([]byte, []int) {
+	return file_dataplane_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CapturedFrames) GetFrames() []*CapturedFrame {
+	if x != nil {
+		return x.Frames
+	}
+	return nil
+}
+
+func (x *CapturedFrames) GetLost() uint64 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+type CapturedFrame struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nanoseconds   uint64                 `protobuf:"fixed64,1,opt,name=nanoseconds,proto3" json:"nanoseconds,omitempty"` // since 1970
+	Sent          bool                   `protobuf:"varint,2,opt,name=sent,proto3" json:"sent,omitempty"`                // by this node
+	Length        uint32                 `protobuf:"varint,3,opt,name=length,proto3" json:"length,omitempty"`            // bytes of the whole frame
+	Data          []byte                 `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`                 // its beginning
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CapturedFrame) Reset() {
+	*x = CapturedFrame{}
+	mi := &file_dataplane_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CapturedFrame) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CapturedFrame) ProtoMessage() {}
+
+func (x *CapturedFrame) ProtoReflect() protoreflect.Message {
+	mi := &file_dataplane_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CapturedFrame.ProtoReflect.Descriptor instead.
+func (*CapturedFrame) Descriptor() ([]byte, []int) {
+	return file_dataplane_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CapturedFrame) GetNanoseconds() uint64 {
+	if x != nil {
+		return x.Nanoseconds
+	}
+	return 0
+}
+
+func (x *CapturedFrame) GetSent() bool {
+	if x != nil {
+		return x.Sent
+	}
+	return false
+}
+
+func (x *CapturedFrame) GetLength() uint32 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *CapturedFrame) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 // DesiredState mirrors lbnode.Config, without what only the machine knows
 // (MACs, boot id, clock). Addresses are 4 or 16 bytes, network order. It holds
 // secrets: never log it.
@@ -52,7 +241,7 @@ type DesiredState struct {
 
 func (x *DesiredState) Reset() {
 	*x = DesiredState{}
-	mi := &file_dataplane_proto_msgTypes[0]
+	mi := &file_dataplane_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -64,7 +253,7 @@ func (x *DesiredState) String() string {
 func (*DesiredState) ProtoMessage() {}
 
 func (x *DesiredState) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[0]
+	mi := &file_dataplane_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -77,7 +266,7 @@ func (x *DesiredState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DesiredState.ProtoReflect.Descriptor instead.
 func (*DesiredState) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{0}
+	return file_dataplane_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *DesiredState) GetSelf() uint32 {
@@ -212,7 +401,7 @@ type Secrets struct {
 
 func (x *Secrets) Reset() {
 	*x = Secrets{}
-	mi := &file_dataplane_proto_msgTypes[1]
+	mi := &file_dataplane_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -224,7 +413,7 @@ func (x *Secrets) String() string {
 func (*Secrets) ProtoMessage() {}
 
 func (x *Secrets) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[1]
+	mi := &file_dataplane_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -237,7 +426,7 @@ func (x *Secrets) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Secrets.ProtoReflect.Descriptor instead.
 func (*Secrets) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{1}
+	return file_dataplane_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Secrets) GetControl() []*ControlKey {
@@ -285,7 +474,7 @@ type ControlKey struct {
 
 func (x *ControlKey) Reset() {
 	*x = ControlKey{}
-	mi := &file_dataplane_proto_msgTypes[2]
+	mi := &file_dataplane_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -297,7 +486,7 @@ func (x *ControlKey) String() string {
 func (*ControlKey) ProtoMessage() {}
 
 func (x *ControlKey) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[2]
+	mi := &file_dataplane_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -310,7 +499,7 @@ func (x *ControlKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControlKey.ProtoReflect.Descriptor instead.
 func (*ControlKey) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{2}
+	return file_dataplane_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ControlKey) GetId() uint32 {
@@ -338,7 +527,7 @@ type Words struct {
 
 func (x *Words) Reset() {
 	*x = Words{}
-	mi := &file_dataplane_proto_msgTypes[3]
+	mi := &file_dataplane_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -350,7 +539,7 @@ func (x *Words) String() string {
 func (*Words) ProtoMessage() {}
 
 func (x *Words) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[3]
+	mi := &file_dataplane_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -363,7 +552,7 @@ func (x *Words) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Words.ProtoReflect.Descriptor instead.
 func (*Words) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{3}
+	return file_dataplane_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Words) GetW0() uint64 {
@@ -397,7 +586,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_dataplane_proto_msgTypes[4]
+	mi := &file_dataplane_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -409,7 +598,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[4]
+	mi := &file_dataplane_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -422,7 +611,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{4}
+	return file_dataplane_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Node) GetNumber() uint32 {
@@ -504,7 +693,7 @@ type Server struct {
 
 func (x *Server) Reset() {
 	*x = Server{}
-	mi := &file_dataplane_proto_msgTypes[5]
+	mi := &file_dataplane_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -516,7 +705,7 @@ func (x *Server) String() string {
 func (*Server) ProtoMessage() {}
 
 func (x *Server) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[5]
+	mi := &file_dataplane_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -529,7 +718,7 @@ func (x *Server) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Server.ProtoReflect.Descriptor instead.
 func (*Server) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{5}
+	return file_dataplane_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Server) GetNumber() uint32 {
@@ -605,7 +794,7 @@ type Endpoint struct {
 
 func (x *Endpoint) Reset() {
 	*x = Endpoint{}
-	mi := &file_dataplane_proto_msgTypes[6]
+	mi := &file_dataplane_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -617,7 +806,7 @@ func (x *Endpoint) String() string {
 func (*Endpoint) ProtoMessage() {}
 
 func (x *Endpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[6]
+	mi := &file_dataplane_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -630,7 +819,7 @@ func (x *Endpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
 func (*Endpoint) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{6}
+	return file_dataplane_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Endpoint) GetName() string {
@@ -706,7 +895,7 @@ type Applied struct {
 
 func (x *Applied) Reset() {
 	*x = Applied{}
-	mi := &file_dataplane_proto_msgTypes[7]
+	mi := &file_dataplane_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -718,7 +907,7 @@ func (x *Applied) String() string {
 func (*Applied) ProtoMessage() {}
 
 func (x *Applied) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[7]
+	mi := &file_dataplane_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -731,7 +920,7 @@ func (x *Applied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Applied.ProtoReflect.Descriptor instead.
 func (*Applied) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{7}
+	return file_dataplane_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Applied) GetBootId() uint64 {
@@ -759,7 +948,7 @@ type BeatRequest struct {
 
 func (x *BeatRequest) Reset() {
 	*x = BeatRequest{}
-	mi := &file_dataplane_proto_msgTypes[8]
+	mi := &file_dataplane_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -771,7 +960,7 @@ func (x *BeatRequest) String() string {
 func (*BeatRequest) ProtoMessage() {}
 
 func (x *BeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[8]
+	mi := &file_dataplane_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -784,7 +973,7 @@ func (x *BeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeatRequest.ProtoReflect.Descriptor instead.
 func (*BeatRequest) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{8}
+	return file_dataplane_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *BeatRequest) GetNodedBoot() uint64 {
@@ -825,7 +1014,7 @@ type BeatReply struct {
 
 func (x *BeatReply) Reset() {
 	*x = BeatReply{}
-	mi := &file_dataplane_proto_msgTypes[9]
+	mi := &file_dataplane_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -837,7 +1026,7 @@ func (x *BeatReply) String() string {
 func (*BeatReply) ProtoMessage() {}
 
 func (x *BeatReply) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[9]
+	mi := &file_dataplane_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -850,7 +1039,7 @@ func (x *BeatReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeatReply.ProtoReflect.Descriptor instead.
 func (*BeatReply) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{9}
+	return file_dataplane_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *BeatReply) GetBootId() uint64 {
@@ -928,7 +1117,7 @@ type ServerSeen struct {
 
 func (x *ServerSeen) Reset() {
 	*x = ServerSeen{}
-	mi := &file_dataplane_proto_msgTypes[10]
+	mi := &file_dataplane_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -940,7 +1129,7 @@ func (x *ServerSeen) String() string {
 func (*ServerSeen) ProtoMessage() {}
 
 func (x *ServerSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[10]
+	mi := &file_dataplane_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -953,7 +1142,7 @@ func (x *ServerSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerSeen.ProtoReflect.Descriptor instead.
 func (*ServerSeen) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{10}
+	return file_dataplane_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ServerSeen) GetNumber() uint32 {
@@ -985,7 +1174,7 @@ type DataplaneStatusRequest struct {
 
 func (x *DataplaneStatusRequest) Reset() {
 	*x = DataplaneStatusRequest{}
-	mi := &file_dataplane_proto_msgTypes[11]
+	mi := &file_dataplane_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -997,7 +1186,7 @@ func (x *DataplaneStatusRequest) String() string {
 func (*DataplaneStatusRequest) ProtoMessage() {}
 
 func (x *DataplaneStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[11]
+	mi := &file_dataplane_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1010,7 +1199,7 @@ func (x *DataplaneStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataplaneStatusRequest.ProtoReflect.Descriptor instead.
 func (*DataplaneStatusRequest) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{11}
+	return file_dataplane_proto_rawDescGZIP(), []int{14}
 }
 
 // DataplaneStatus is the state of one dataplane process. Counters rise from 0
@@ -1036,7 +1225,7 @@ type DataplaneStatus struct {
 
 func (x *DataplaneStatus) Reset() {
 	*x = DataplaneStatus{}
-	mi := &file_dataplane_proto_msgTypes[12]
+	mi := &file_dataplane_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1048,7 +1237,7 @@ func (x *DataplaneStatus) String() string {
 func (*DataplaneStatus) ProtoMessage() {}
 
 func (x *DataplaneStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[12]
+	mi := &file_dataplane_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1061,7 +1250,7 @@ func (x *DataplaneStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataplaneStatus.ProtoReflect.Descriptor instead.
 func (*DataplaneStatus) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{12}
+	return file_dataplane_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DataplaneStatus) GetVersion() string {
@@ -1175,7 +1364,7 @@ type Port struct {
 
 func (x *Port) Reset() {
 	*x = Port{}
-	mi := &file_dataplane_proto_msgTypes[13]
+	mi := &file_dataplane_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1187,7 +1376,7 @@ func (x *Port) String() string {
 func (*Port) ProtoMessage() {}
 
 func (x *Port) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[13]
+	mi := &file_dataplane_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1200,7 +1389,7 @@ func (x *Port) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Port.ProtoReflect.Descriptor instead.
 func (*Port) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{13}
+	return file_dataplane_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Port) GetName() string {
@@ -1301,7 +1490,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_dataplane_proto_msgTypes[14]
+	mi := &file_dataplane_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1313,7 +1502,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[14]
+	mi := &file_dataplane_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1326,7 +1515,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{14}
+	return file_dataplane_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Worker) GetIndex() uint32 {
@@ -1384,7 +1573,7 @@ type Flows struct {
 
 func (x *Flows) Reset() {
 	*x = Flows{}
-	mi := &file_dataplane_proto_msgTypes[15]
+	mi := &file_dataplane_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1396,7 +1585,7 @@ func (x *Flows) String() string {
 func (*Flows) ProtoMessage() {}
 
 func (x *Flows) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[15]
+	mi := &file_dataplane_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1409,7 +1598,7 @@ func (x *Flows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flows.ProtoReflect.Descriptor instead.
 func (*Flows) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{15}
+	return file_dataplane_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Flows) GetEstablished() uint64 {
@@ -1458,7 +1647,7 @@ type MessageCount struct {
 
 func (x *MessageCount) Reset() {
 	*x = MessageCount{}
-	mi := &file_dataplane_proto_msgTypes[16]
+	mi := &file_dataplane_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1659,7 @@ func (x *MessageCount) String() string {
 func (*MessageCount) ProtoMessage() {}
 
 func (x *MessageCount) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[16]
+	mi := &file_dataplane_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1672,7 @@ func (x *MessageCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageCount.ProtoReflect.Descriptor instead.
 func (*MessageCount) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{16}
+	return file_dataplane_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *MessageCount) GetType() string {
@@ -1521,7 +1710,7 @@ type Neighbour struct {
 
 func (x *Neighbour) Reset() {
 	*x = Neighbour{}
-	mi := &file_dataplane_proto_msgTypes[17]
+	mi := &file_dataplane_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1533,7 +1722,7 @@ func (x *Neighbour) String() string {
 func (*Neighbour) ProtoMessage() {}
 
 func (x *Neighbour) ProtoReflect() protoreflect.Message {
-	mi := &file_dataplane_proto_msgTypes[17]
+	mi := &file_dataplane_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1546,7 +1735,7 @@ func (x *Neighbour) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Neighbour.ProtoReflect.Descriptor instead.
 func (*Neighbour) Descriptor() ([]byte, []int) {
-	return file_dataplane_proto_rawDescGZIP(), []int{17}
+	return file_dataplane_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Neighbour) GetId() string {
@@ -1588,7 +1777,20 @@ var File_dataplane_proto protoreflect.FileDescriptor
 
 const file_dataplane_proto_rawDesc = "" +
 	"\n" +
-	"\x0fdataplane.proto\x12\bweir.api\x1a\vtrace.proto\"\xc7\x04\n" +
+	"\x0fdataplane.proto\x12\bweir.api\x1a\vtrace.proto\"d\n" +
+	"\x0eCaptureRequest\x12\x12\n" +
+	"\x04port\x18\x01 \x01(\tR\x04port\x12\x12\n" +
+	"\x04snap\x18\x02 \x01(\rR\x04snap\x12\x12\n" +
+	"\x04host\x18\x03 \x01(\fR\x04host\x12\x16\n" +
+	"\x06number\x18\x04 \x01(\rR\x06number\"U\n" +
+	"\x0eCapturedFrames\x12/\n" +
+	"\x06frames\x18\x01 \x03(\v2\x17.weir.api.CapturedFrameR\x06frames\x12\x12\n" +
+	"\x04lost\x18\x02 \x01(\x04R\x04lost\"q\n" +
+	"\rCapturedFrame\x12 \n" +
+	"\vnanoseconds\x18\x01 \x01(\x06R\vnanoseconds\x12\x12\n" +
+	"\x04sent\x18\x02 \x01(\bR\x04sent\x12\x16\n" +
+	"\x06length\x18\x03 \x01(\rR\x06length\x12\x12\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\"\xc7\x04\n" +
 	"\fDesiredState\x12\x12\n" +
 	"\x04self\x18\x01 \x01(\rR\x04self\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\rR\x05epoch\x12+\n" +
@@ -1748,12 +1950,13 @@ const file_dataplane_proto_rawDesc = "" +
 	"\aaddress\x18\x02 \x01(\fR\aaddress\x12\x10\n" +
 	"\x03mac\x18\x03 \x01(\fR\x03mac\x12\x14\n" +
 	"\x05state\x18\x04 \x01(\tR\x05state\x12\x12\n" +
-	"\x04port\x18\x05 \x01(\tR\x04port2\xf5\x01\n" +
+	"\x04port\x18\x05 \x01(\tR\x04port2\xb6\x02\n" +
 	"\tDataplane\x122\n" +
 	"\x05Apply\x12\x16.weir.api.DesiredState\x1a\x11.weir.api.Applied\x12E\n" +
 	"\x06Status\x12 .weir.api.DataplaneStatusRequest\x1a\x19.weir.api.DataplaneStatus\x129\n" +
 	"\x05Trace\x12\x16.weir.api.TraceRequest\x1a\x18.weir.api.DataplaneTrace\x122\n" +
-	"\x04Beat\x12\x15.weir.api.BeatRequest\x1a\x13.weir.api.BeatReplyB\x13Z\x11weir/services/apib\x06proto3"
+	"\x04Beat\x12\x15.weir.api.BeatRequest\x1a\x13.weir.api.BeatReply\x12?\n" +
+	"\aCapture\x12\x18.weir.api.CaptureRequest\x1a\x18.weir.api.CapturedFrames0\x01B\x13Z\x11weir/services/apib\x06proto3"
 
 var (
 	file_dataplane_proto_rawDescOnce sync.Once
@@ -1767,63 +1970,69 @@ func file_dataplane_proto_rawDescGZIP() []byte {
 	return file_dataplane_proto_rawDescData
 }
 
-var file_dataplane_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_dataplane_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_dataplane_proto_goTypes = []any{
-	(*DesiredState)(nil),           // 0: weir.api.DesiredState
-	(*Secrets)(nil),                // 1: weir.api.Secrets
-	(*ControlKey)(nil),             // 2: weir.api.ControlKey
-	(*Words)(nil),                  // 3: weir.api.Words
-	(*Node)(nil),                   // 4: weir.api.Node
-	(*Server)(nil),                 // 5: weir.api.Server
-	(*Endpoint)(nil),               // 6: weir.api.Endpoint
-	(*Applied)(nil),                // 7: weir.api.Applied
-	(*BeatRequest)(nil),            // 8: weir.api.BeatRequest
-	(*BeatReply)(nil),              // 9: weir.api.BeatReply
-	(*ServerSeen)(nil),             // 10: weir.api.ServerSeen
-	(*DataplaneStatusRequest)(nil), // 11: weir.api.DataplaneStatusRequest
-	(*DataplaneStatus)(nil),        // 12: weir.api.DataplaneStatus
-	(*Port)(nil),                   // 13: weir.api.Port
-	(*Worker)(nil),                 // 14: weir.api.Worker
-	(*Flows)(nil),                  // 15: weir.api.Flows
-	(*MessageCount)(nil),           // 16: weir.api.MessageCount
-	(*Neighbour)(nil),              // 17: weir.api.Neighbour
-	nil,                            // 18: weir.api.DataplaneStatus.DropsEntry
-	nil,                            // 19: weir.api.DataplaneStatus.CountersEntry
-	(*TraceRequest)(nil),           // 20: weir.api.TraceRequest
-	(*DataplaneTrace)(nil),         // 21: weir.api.DataplaneTrace
+	(*CaptureRequest)(nil),         // 0: weir.api.CaptureRequest
+	(*CapturedFrames)(nil),         // 1: weir.api.CapturedFrames
+	(*CapturedFrame)(nil),          // 2: weir.api.CapturedFrame
+	(*DesiredState)(nil),           // 3: weir.api.DesiredState
+	(*Secrets)(nil),                // 4: weir.api.Secrets
+	(*ControlKey)(nil),             // 5: weir.api.ControlKey
+	(*Words)(nil),                  // 6: weir.api.Words
+	(*Node)(nil),                   // 7: weir.api.Node
+	(*Server)(nil),                 // 8: weir.api.Server
+	(*Endpoint)(nil),               // 9: weir.api.Endpoint
+	(*Applied)(nil),                // 10: weir.api.Applied
+	(*BeatRequest)(nil),            // 11: weir.api.BeatRequest
+	(*BeatReply)(nil),              // 12: weir.api.BeatReply
+	(*ServerSeen)(nil),             // 13: weir.api.ServerSeen
+	(*DataplaneStatusRequest)(nil), // 14: weir.api.DataplaneStatusRequest
+	(*DataplaneStatus)(nil),        // 15: weir.api.DataplaneStatus
+	(*Port)(nil),                   // 16: weir.api.Port
+	(*Worker)(nil),                 // 17: weir.api.Worker
+	(*Flows)(nil),                  // 18: weir.api.Flows
+	(*MessageCount)(nil),           // 19: weir.api.MessageCount
+	(*Neighbour)(nil),              // 20: weir.api.Neighbour
+	nil,                            // 21: weir.api.DataplaneStatus.DropsEntry
+	nil,                            // 22: weir.api.DataplaneStatus.CountersEntry
+	(*TraceRequest)(nil),           // 23: weir.api.TraceRequest
+	(*DataplaneTrace)(nil),         // 24: weir.api.DataplaneTrace
 }
 var file_dataplane_proto_depIdxs = []int32{
-	1,  // 0: weir.api.DesiredState.secrets:type_name -> weir.api.Secrets
-	4,  // 1: weir.api.DesiredState.nodes:type_name -> weir.api.Node
-	5,  // 2: weir.api.DesiredState.servers:type_name -> weir.api.Server
-	6,  // 3: weir.api.DesiredState.endpoints:type_name -> weir.api.Endpoint
-	2,  // 4: weir.api.Secrets.control:type_name -> weir.api.ControlKey
-	3,  // 5: weir.api.Secrets.cookie:type_name -> weir.api.Words
-	3,  // 6: weir.api.Secrets.ring:type_name -> weir.api.Words
-	3,  // 7: weir.api.Secrets.ranking:type_name -> weir.api.Words
-	3,  // 8: weir.api.Secrets.steering:type_name -> weir.api.Words
-	3,  // 9: weir.api.ControlKey.key:type_name -> weir.api.Words
-	10, // 10: weir.api.BeatReply.servers:type_name -> weir.api.ServerSeen
-	13, // 11: weir.api.DataplaneStatus.ports:type_name -> weir.api.Port
-	14, // 12: weir.api.DataplaneStatus.workers:type_name -> weir.api.Worker
-	15, // 13: weir.api.DataplaneStatus.flows:type_name -> weir.api.Flows
-	18, // 14: weir.api.DataplaneStatus.drops:type_name -> weir.api.DataplaneStatus.DropsEntry
-	19, // 15: weir.api.DataplaneStatus.counters:type_name -> weir.api.DataplaneStatus.CountersEntry
-	16, // 16: weir.api.DataplaneStatus.messages:type_name -> weir.api.MessageCount
-	17, // 17: weir.api.DataplaneStatus.neighbours:type_name -> weir.api.Neighbour
-	0,  // 18: weir.api.Dataplane.Apply:input_type -> weir.api.DesiredState
-	11, // 19: weir.api.Dataplane.Status:input_type -> weir.api.DataplaneStatusRequest
-	20, // 20: weir.api.Dataplane.Trace:input_type -> weir.api.TraceRequest
-	8,  // 21: weir.api.Dataplane.Beat:input_type -> weir.api.BeatRequest
-	7,  // 22: weir.api.Dataplane.Apply:output_type -> weir.api.Applied
-	12, // 23: weir.api.Dataplane.Status:output_type -> weir.api.DataplaneStatus
-	21, // 24: weir.api.Dataplane.Trace:output_type -> weir.api.DataplaneTrace
-	9,  // 25: weir.api.Dataplane.Beat:output_type -> weir.api.BeatReply
-	22, // [22:26] is the sub-list for method output_type
-	18, // [18:22] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	2,  // 0: weir.api.CapturedFrames.frames:type_name -> weir.api.CapturedFrame
+	4,  // 1: weir.api.DesiredState.secrets:type_name -> weir.api.Secrets
+	7,  // 2: weir.api.DesiredState.nodes:type_name -> weir.api.Node
+	8,  // 3: weir.api.DesiredState.servers:type_name -> weir.api.Server
+	9,  // 4: weir.api.DesiredState.endpoints:type_name -> weir.api.Endpoint
+	5,  // 5: weir.api.Secrets.control:type_name -> weir.api.ControlKey
+	6,  // 6: weir.api.Secrets.cookie:type_name -> weir.api.Words
+	6,  // 7: weir.api.Secrets.ring:type_name -> weir.api.Words
+	6,  // 8: weir.api.Secrets.ranking:type_name -> weir.api.Words
+	6,  // 9: weir.api.Secrets.steering:type_name -> weir.api.Words
+	6,  // 10: weir.api.ControlKey.key:type_name -> weir.api.Words
+	13, // 11: weir.api.BeatReply.servers:type_name -> weir.api.ServerSeen
+	16, // 12: weir.api.DataplaneStatus.ports:type_name -> weir.api.Port
+	17, // 13: weir.api.DataplaneStatus.workers:type_name -> weir.api.Worker
+	18, // 14: weir.api.DataplaneStatus.flows:type_name -> weir.api.Flows
+	21, // 15: weir.api.DataplaneStatus.drops:type_name -> weir.api.DataplaneStatus.DropsEntry
+	22, // 16: weir.api.DataplaneStatus.counters:type_name -> weir.api.DataplaneStatus.CountersEntry
+	19, // 17: weir.api.DataplaneStatus.messages:type_name -> weir.api.MessageCount
+	20, // 18: weir.api.DataplaneStatus.neighbours:type_name -> weir.api.Neighbour
+	3,  // 19: weir.api.Dataplane.Apply:input_type -> weir.api.DesiredState
+	14, // 20: weir.api.Dataplane.Status:input_type -> weir.api.DataplaneStatusRequest
+	23, // 21: weir.api.Dataplane.Trace:input_type -> weir.api.TraceRequest
+	11, // 22: weir.api.Dataplane.Beat:input_type -> weir.api.BeatRequest
+	0,  // 23: weir.api.Dataplane.Capture:input_type -> weir.api.CaptureRequest
+	10, // 24: weir.api.Dataplane.Apply:output_type -> weir.api.Applied
+	15, // 25: weir.api.Dataplane.Status:output_type -> weir.api.DataplaneStatus
+	24, // 26: weir.api.Dataplane.Trace:output_type -> weir.api.DataplaneTrace
+	12, // 27: weir.api.Dataplane.Beat:output_type -> weir.api.BeatReply
+	1,  // 28: weir.api.Dataplane.Capture:output_type -> weir.api.CapturedFrames
+	24, // [24:29] is the sub-list for method output_type
+	19, // [19:24] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_dataplane_proto_init() }
@@ -1838,7 +2047,7 @@ func file_dataplane_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dataplane_proto_rawDesc), len(file_dataplane_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

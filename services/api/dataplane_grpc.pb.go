@@ -22,10 +22,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Dataplane_Apply_FullMethodName  = "/weir.api.Dataplane/Apply"
-	Dataplane_Status_FullMethodName = "/weir.api.Dataplane/Status"
-	Dataplane_Trace_FullMethodName  = "/weir.api.Dataplane/Trace"
-	Dataplane_Beat_FullMethodName   = "/weir.api.Dataplane/Beat"
+	Dataplane_Apply_FullMethodName   = "/weir.api.Dataplane/Apply"
+	Dataplane_Status_FullMethodName  = "/weir.api.Dataplane/Status"
+	Dataplane_Trace_FullMethodName   = "/weir.api.Dataplane/Trace"
+	Dataplane_Beat_FullMethodName    = "/weir.api.Dataplane/Beat"
+	Dataplane_Capture_FullMethodName = "/weir.api.Dataplane/Capture"
 )
 
 // DataplaneClient is the client API for Dataplane service.
@@ -41,6 +42,9 @@ type DataplaneClient interface {
 	// control plane is alive, without which it answers no pings (S-52), and tells
 	// the control plane what membership needs to know of the dataplane.
 	Beat(ctx context.Context, in *BeatRequest, opts ...grpc.CallOption) (*BeatReply, error)
+	// Capture sends copies of the frames that come from and go to a NIC, until the
+	// caller has enough. FAILED_PRECONDITION: a capture runs already.
+	Capture(ctx context.Context, in *CaptureRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CapturedFrames], error)
 }
 
 type dataplaneClient struct {
@@ -91,6 +95,25 @@ func (c *dataplaneClient) Beat(ctx context.Context, in *BeatRequest, opts ...grp
 	return out, nil
 }
 
+func (c *dataplaneClient) Capture(ctx context.Context, in *CaptureRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CapturedFrames], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Dataplane_ServiceDesc.Streams[0], Dataplane_Capture_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[CaptureRequest, CapturedFrames]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Dataplane_CaptureClient = grpc.ServerStreamingClient[CapturedFrames]
+
 // DataplaneServer is the server API for Dataplane service.
 // All implementations must embed UnimplementedDataplaneServer
 // for forward compatibility.
@@ -104,6 +127,9 @@ type DataplaneServer interface {
 	// control plane is alive, without which it answers no pings (S-52), and tells
 	// the control plane what membership needs to know of the dataplane.
 	Beat(context.Context, *BeatRequest) (*BeatReply, error)
+	// Capture sends copies of the frames that come from and go to a NIC, until the
+	// caller has enough. FAILED_PRECONDITION: a capture runs already.
+	Capture(*CaptureRequest, grpc.ServerStreamingServer[CapturedFrames]) error
 	mustEmbedUnimplementedDataplaneServer()
 }
 
@@ -125,6 +151,9 @@ func (UnimplementedDataplaneServer) Trace(context.Context, *TraceRequest) (*Data
 }
 func (UnimplementedDataplaneServer) Beat(context.Context, *BeatRequest) (*BeatReply, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Beat not implemented")
+}
+func (UnimplementedDataplaneServer) Capture(*CaptureRequest, grpc.ServerStreamingServer[CapturedFrames]) error {
+	return status.Errorf(codes.Unimplemented, "method Capture not implemented")
 }
 func (UnimplementedDataplaneServer) mustEmbedUnimplementedDataplaneServer() {}
 func (UnimplementedDataplaneServer) testEmbeddedByValue()                   {}
@@ -219,6 +248,17 @@ func _Dataplane_Beat_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Dataplane_Capture_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(CaptureRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(DataplaneServer).Capture(m, &grpc.GenericServerStream[CaptureRequest, CapturedFrames]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Dataplane_CaptureServer = grpc.ServerStreamingServer[CapturedFrames]
+
 // Dataplane_ServiceDesc is the grpc.ServiceDesc for Dataplane service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -243,6 +283,12 @@ var Dataplane_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Dataplane_Beat_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Capture",
+			Handler:       _Dataplane_Capture_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "dataplane.proto",
 }

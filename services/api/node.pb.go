@@ -1216,12 +1216,13 @@ const file_node_proto_rawDesc = "" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x126\n" +
 	"\tdataplane\x18\x02 \x01(\v2\x18.weir.api.DataplaneTraceR\tdataplane\x12(\n" +
 	"\x05nodes\x18\x03 \x03(\v2\x12.weir.api.NodeViewR\x05nodes\x12.\n" +
-	"\aservers\x18\x04 \x03(\v2\x14.weir.api.ServerViewR\aservers2\xf2\x01\n" +
+	"\aservers\x18\x04 \x03(\v2\x14.weir.api.ServerViewR\aservers2\xb3\x02\n" +
 	"\x05Admin\x12;\n" +
 	"\x06Status\x12\x1b.weir.api.NodeStatusRequest\x1a\x14.weir.api.NodeStatus\x124\n" +
 	"\x05Trace\x12\x16.weir.api.TraceRequest\x1a\x13.weir.api.NodeTrace\x12:\n" +
 	"\x05Drain\x12\x16.weir.api.DrainRequest\x1a\x17.weir.api.DrainProgress0\x01\x12:\n" +
-	"\aHistory\x12\x18.weir.api.HistoryRequest\x1a\x15.weir.api.NodeHistoryB\x13Z\x11weir/services/apib\x06proto3"
+	"\aHistory\x12\x18.weir.api.HistoryRequest\x1a\x15.weir.api.NodeHistory\x12?\n" +
+	"\aCapture\x12\x18.weir.api.CaptureRequest\x1a\x18.weir.api.CapturedFrames0\x01B\x13Z\x11weir/services/apib\x06proto3"
 
 var (
 	file_node_proto_rawDescOnce sync.Once
@@ -1257,6 +1258,8 @@ var file_node_proto_goTypes = []any{
 	(*Service)(nil),           // 17: weir.api.Service
 	(*DataplaneTrace)(nil),    // 18: weir.api.DataplaneTrace
 	(*TraceRequest)(nil),      // 19: weir.api.TraceRequest
+	(*CaptureRequest)(nil),    // 20: weir.api.CaptureRequest
+	(*CapturedFrames)(nil),    // 21: weir.api.CapturedFrames
 }
 var file_node_proto_depIdxs = []int32{
 	13, // 0: weir.api.NodeHistory.machine:type_name -> weir.api.Identity
@@ -1279,12 +1282,14 @@ var file_node_proto_depIdxs = []int32{
 	19, // 17: weir.api.Admin.Trace:input_type -> weir.api.TraceRequest
 	5,  // 18: weir.api.Admin.Drain:input_type -> weir.api.DrainRequest
 	0,  // 19: weir.api.Admin.History:input_type -> weir.api.HistoryRequest
-	8,  // 20: weir.api.Admin.Status:output_type -> weir.api.NodeStatus
-	12, // 21: weir.api.Admin.Trace:output_type -> weir.api.NodeTrace
-	6,  // 22: weir.api.Admin.Drain:output_type -> weir.api.DrainProgress
-	1,  // 23: weir.api.Admin.History:output_type -> weir.api.NodeHistory
-	20, // [20:24] is the sub-list for method output_type
-	16, // [16:20] is the sub-list for method input_type
+	20, // 20: weir.api.Admin.Capture:input_type -> weir.api.CaptureRequest
+	8,  // 21: weir.api.Admin.Status:output_type -> weir.api.NodeStatus
+	12, // 22: weir.api.Admin.Trace:output_type -> weir.api.NodeTrace
+	6,  // 23: weir.api.Admin.Drain:output_type -> weir.api.DrainProgress
+	1,  // 24: weir.api.Admin.History:output_type -> weir.api.NodeHistory
+	21, // 25: weir.api.Admin.Capture:output_type -> weir.api.CapturedFrames
+	21, // [21:26] is the sub-list for method output_type
+	16, // [16:21] is the sub-list for method input_type
 	16, // [16:16] is the sub-list for extension type_name
 	16, // [16:16] is the sub-list for extension extendee
 	0,  // [0:16] is the sub-list for field type_name

@@ -26,6 +26,7 @@ const (
 	Admin_Trace_FullMethodName   = "/weir.api.Admin/Trace"
 	Admin_Drain_FullMethodName   = "/weir.api.Admin/Drain"
 	Admin_History_FullMethodName = "/weir.api.Admin/History"
+	Admin_Capture_FullMethodName = "/weir.api.Admin/Capture"
 )
 
 // AdminClient is the client API for Admin service.
@@ -39,6 +40,8 @@ type AdminClient interface {
 	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DrainProgress], error)
 	// History is what the node remembers beyond a restart (S-102).
 	History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (*NodeHistory, error)
+	// Capture is the dataplane's, for operators elsewhere.
+	Capture(ctx context.Context, in *CaptureRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CapturedFrames], error)
 }
 
 type adminClient struct {
@@ -98,6 +101,25 @@ func (c *adminClient) History(ctx context.Context, in *HistoryRequest, opts ...g
 	return out, nil
 }
 
+func (c *adminClient) Capture(ctx context.Context, in *CaptureRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CapturedFrames], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Admin_ServiceDesc.Streams[1], Admin_Capture_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[CaptureRequest, CapturedFrames]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_CaptureClient = grpc.ServerStreamingClient[CapturedFrames]
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -109,6 +131,8 @@ type AdminServer interface {
 	Drain(*DrainRequest, grpc.ServerStreamingServer[DrainProgress]) error
 	// History is what the node remembers beyond a restart (S-102).
 	History(context.Context, *HistoryRequest) (*NodeHistory, error)
+	// Capture is the dataplane's, for operators elsewhere.
+	Capture(*CaptureRequest, grpc.ServerStreamingServer[CapturedFrames]) error
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -130,6 +154,9 @@ func (UnimplementedAdminServer) Drain(*DrainRequest, grpc.ServerStreamingServer[
 }
 func (UnimplementedAdminServer) History(context.Context, *HistoryRequest) (*NodeHistory, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method History not implemented")
+}
+func (UnimplementedAdminServer) Capture(*CaptureRequest, grpc.ServerStreamingServer[CapturedFrames]) error {
+	return status.Errorf(codes.Unimplemented, "method Capture not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -217,6 +244,17 @@ func _Admin_History_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_Capture_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(CaptureRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServer).Capture(m, &grpc.GenericServerStream[CaptureRequest, CapturedFrames]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_CaptureServer = grpc.ServerStreamingServer[CapturedFrames]
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -241,6 +279,11 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Drain",
 			Handler:       _Admin_Drain_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Capture",
+			Handler:       _Admin_Capture_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"hash"
 	"io"
+
+	"weir/services/capture"
 )
 
 // Trace is the record of every frame that was put on a bus or taken from it.
@@ -14,7 +16,7 @@ import (
 type Trace struct {
 	digest hash.Hash
 	frames uint64
-	pcap   *pcapng
+	pcap   *capture.Writer
 }
 
 func newTrace() *Trace { return &Trace{digest: sha256.New()} }
@@ -22,14 +24,14 @@ func newTrace() *Trace { return &Trace{digest: sha256.New()} }
 // Capture makes the trace write a pcapng capture of every frame as it is put
 // on a bus, one capture interface per bus (S-94). It must be called before the
 // run begins.
-func (t *Trace) Capture(w io.Writer) { t.pcap = newPcapng(w) }
+func (t *Trace) Capture(w io.Writer) { t.pcap = capture.NewWriter(w) }
 
 // Err is the first error of writing the capture.
 func (t *Trace) Err() error {
 	if t.pcap == nil {
 		return nil
 	}
-	return t.pcap.err
+	return t.pcap.Err()
 }
 
 // Frames is how many observations were recorded.
@@ -57,6 +59,6 @@ func (t *Trace) record(now int64, point byte, where string, frame []byte) {
 
 func (t *Trace) show(now int64, bus string, frame []byte) {
 	if t.pcap != nil {
-		t.pcap.packet(now, bus, frame)
+		t.pcap.Packet(now, bus, capture.Unknown, len(frame), frame)
 	}
 }
