@@ -84,6 +84,9 @@ func (f *front) Status(ctx context.Context, _ *api.NodeStatusRequest) (*api.Node
 	if err := f.db.Failure(); err != nil {
 		s.Alarms = append(s.Alarms, err.Error()+"; what changes now is forgotten with the next restart: make room on the state disk, or replace it")
 	}
+	if path := f.db.SetAside(); path != "" {
+		s.Alarms = append(s.Alarms, "the state database was corrupt and is begun anew: the history is lost, and if this node was drained, drain it again; what was found is "+path)
+	}
 	if err := f.remote.failure(); err != nil {
 		s.Alarms = append(s.Alarms, "operators elsewhere cannot reach this node: "+err.Error())
 	}

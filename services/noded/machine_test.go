@@ -209,3 +209,16 @@ func TestANodeServesWithAStateDiskThatTakesNothing(t *testing.T) {
 		t.Errorf("told %q", told)
 	}
 }
+
+func TestACorruptStateDatabaseIsAnAlarmAndNoObstacle(t *testing.T) {
+	p := newPlace(t, nil)
+	if err := os.Mkdir(p.path("state"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p.write("state/state.db", strings.Repeat("no database ", 5000))
+	p.start()
+	s := p.eventually("start", func(s *api.NodeStatus) bool { return s.Cluster == "lab" })
+	if !strings.Contains(strings.Join(s.Alarms, "\n"), "the state database was corrupt and is begun anew: the history is lost") {
+		t.Errorf("%q", s.Alarms)
+	}
+}

@@ -24,8 +24,9 @@ var ErrNewer = errors.New("it is of a newer version of this program, which alone
 
 // DB is an open database.
 type DB struct {
-	log  *slog.Logger
-	path string
+	log   *slog.Logger
+	path  string
+	aside string
 
 	mu      sync.Mutex
 	bolt    *bbolt.DB         // nil: everything is in memory
@@ -44,7 +45,7 @@ func Open(dir string, log *slog.Logger) (*DB, error) {
 	d := &DB{log: log, path: filepath.Join(dir, FileName), memory: map[record][]byte{}}
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
-		d.bolt, err = openOrBegin(d.path, log)
+		d.bolt, d.aside, err = openOrBegin(d.path, log)
 	}
 	switch {
 	case err == nil:
@@ -66,6 +67,10 @@ func (d *DB) Close() error {
 	}
 	return d.bolt.Close()
 }
+
+// SetAside is where the corrupt database is that was found instead of this one;
+// empty: there was none.
+func (d *DB) SetAside() string { return d.aside }
 
 // Failure is why the newest records are in memory only; nil: they are on the disk.
 func (d *DB) Failure() error {

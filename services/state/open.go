@@ -30,15 +30,14 @@ var (
 )
 
 // openOrBegin opens a database for writing. A corrupt one is set aside.
-func openOrBegin(path string, log *slog.Logger) (*bbolt.DB, error) {
-	b, err := open(path)
-	if !errors.Is(err, errCorrupt) {
-		return b, err
+func openOrBegin(path string, log *slog.Logger) (b *bbolt.DB, aside string, err error) {
+	if b, err = open(path); !errors.Is(err, errCorrupt) {
+		return b, "", err
 	}
-	aside := path + ".corrupt-" + time.Now().UTC().Format("20060102T150405.000Z")
+	aside = path + ".corrupt-" + time.Now().UTC().Format("20060102T150405.000Z")
 	log.Error("the state database is corrupt; it is set aside and begun anew", "database", path, "aside", aside, "error", err)
 	if err := os.Rename(path, aside); err != nil {
-		return nil, fmt.Errorf("set the corrupt one aside: %w", err)
+		return nil, "", fmt.Errorf("set the corrupt one aside: %w", err)
 	}
 	if all, err := filepath.Glob(path + ".corrupt-*"); err == nil && len(all) > keepCorrupt {
 		slices.Sort(all) // by time
@@ -46,7 +45,8 @@ func openOrBegin(path string, log *slog.Logger) (*bbolt.DB, error) {
 			_ = os.Remove(old) // in the worst case it stays
 		}
 	}
-	return open(path)
+	b, err = open(path)
+	return b, aside, err
 }
 
 func open(path string) (*bbolt.DB, error) {

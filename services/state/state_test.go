@@ -104,6 +104,9 @@ func TestACorruptDatabaseIsSetAside(t *testing.T) {
 			if n := corrupt(t, dir); n != 1 {
 				t.Errorf("%d set aside", n)
 			}
+			if _, err := os.Stat(db.SetAside()); err != nil {
+				t.Error(err)
+			}
 			if v, err := db.Get("keyb"); v != nil || err != nil {
 				t.Errorf("%v, %v", v, err)
 			}
