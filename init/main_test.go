@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +33,18 @@ func TestServicesNeedOnlyPhasesThatThereAre(t *testing.T) {
 	o := n.awaitServices(context.Background())
 	if o.Result != phase.Failed || !strings.Contains(o.Reason, "dataplane waits for configuration") || time.Since(start) > servicesWait/2 {
 		t.Errorf("%+v after %v", o, time.Since(start))
+	}
+}
+
+func TestAMachineWithoutADisplayHasNoConsoleOnIt(t *testing.T) {
+	for name, want := range map[string]bool{"(S) dummy device\n": false, "(S) VGA+\n": true, "(M) frame buffer device\n": true} {
+		root := t.TempDir()
+		os.MkdirAll(root+"/sys/class/vtconsole/vtcon0", 0o755)
+		os.WriteFile(root+"/sys/class/vtconsole/vtcon0/name", []byte(name), 0o644)
+		there := slices.ContainsFunc(table(root), func(s supervisor.Spec) bool { return s.Name == consoleTTY1 })
+		if there != want || len(services) != 4 {
+			t.Errorf("with %q: %v", name, there)
+		}
 	}
 }
 

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"weir/init/phase"
 	"weir/init/supervisor"
+	"weir/init/sysfs"
 )
 
 // services of a node, in the order in which they start. They stop in the
@@ -17,7 +19,7 @@ import (
 var services = []supervisor.Spec{
 	{Name: "console-ttyS0", Command: []string{"/bin/console", "--terminal", "/dev/ttyS0"},
 		Needs: []string{phaseMounts}, Notify: true, Start: 20 * time.Second, Stop: 2 * time.Second, OOM: -500},
-	{Name: "console-tty1", Command: []string{"/bin/console", "--terminal", "/dev/tty1"},
+	{Name: consoleTTY1, Command: []string{"/bin/console", "--terminal", "/dev/tty1"},
 		Needs: []string{phaseMounts}, Notify: true, Start: 20 * time.Second, Stop: 2 * time.Second, OOM: -500},
 	{Name: "dataplane", Command: []string{"/bin/dataplane", "--config", resolved},
 		Needs: []string{phaseConfiguration, phaseNetwork, phaseHugepages, phaseNICs}, Notify: true,
@@ -26,6 +28,17 @@ var services = []supervisor.Spec{
 		Needs: []string{phaseConfiguration, phaseNetwork}, Notify: true,
 		Start: 60 * time.Second, Watchdog: 15 * time.Second, Stop: 20 * time.Second, Weight: 500, OOM: -800},
 }
+
+// table is the services that this machine can have: no console where there is
+// no display, as in most virtual machines.
+func table(root string) []supervisor.Spec {
+	names, _ := filepath.Glob(filepath.Join(root, "/sys/class/vtconsole/*/name"))
+	display := slices.ContainsFunc(names, func(path string) bool { return !strings.Contains(sysfs.Text(path), "dummy") })
+	return slices.DeleteFunc(slices.Clone(services), func(s supervisor.Spec) bool { return s.Name == consoleTTY1 && !display })
+}
+
+// consoleTTY1 is the console on the first virtual terminal.
+const consoleTTY1 = "console-tty1"
 
 // essential are those without which a node is none.
 var essential = []string{"dataplane", "noded"}

@@ -26,7 +26,7 @@ func (d *dog) arm(timeout time.Duration) {
 	if timeout == 0 {
 		return
 	}
-	w, err := watchdog.Open(watchdog.Device, timeout)
+	w, err := watchdog.Open(timeout)
 	if err != nil {
 		d.none = err.Error()
 		return

@@ -12,16 +12,31 @@ import (
 // Aliases are the lines of modules.alias: which module drives what.
 type Aliases []alias
 
-type alias struct{ pattern, module string }
+type alias struct {
+	prefix  string // of the pattern, up to its first wildcard: most lines differ there
+	pattern string
+	module  string
+}
+
+// slash is what "/" is traded for, in patterns and names: path.Match does not
+// let "*" match one. No alias has this byte.
+const slash = "\x01"
 
 // ReadAliases reads lines "alias PATTERN MODULE"; others are left out.
 func ReadAliases(r io.Reader) (Aliases, error) {
 	var all Aliases
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
-		if f := strings.Fields(lines.Text()); len(f) == 3 && f[0] == "alias" {
-			all = append(all, alias{f[1], f[2]})
+		f := strings.Fields(lines.Text())
+		if len(f) != 3 || f[0] != "alias" {
+			continue
 		}
+		pattern := strings.ReplaceAll(f[1], "/", slash)
+		prefix := pattern
+		if i := strings.IndexAny(pattern, `*?[\`); i >= 0 {
+			prefix = pattern[:i]
+		}
+		all = append(all, alias{prefix, pattern, f[2]})
 	}
 	return all, lines.Err()
 }
@@ -30,12 +45,12 @@ func ReadAliases(r io.Reader) (Aliases, error) {
 // "pci:v00001AF4d00001041sv…". A pattern is a glob as of fnmatch(3).
 func (a Aliases) Modules(name string) []string {
 	var found []string
-	// path.Match does not let "*" match a slash; names with one are rare (of
-	// devices, "of:" and "platform:"), so they trade it for a byte that is in no alias.
-	const slash = "\x01"
 	name = strings.ReplaceAll(name, "/", slash)
 	for _, l := range a {
-		if ok, err := path.Match(strings.ReplaceAll(l.pattern, "/", slash), name); ok && err == nil {
+		if !strings.HasPrefix(name, l.prefix) {
+			continue
+		}
+		if ok, err := path.Match(l.pattern, name); ok && err == nil {
 			found = append(found, l.module)
 		}
 	}

@@ -20,7 +20,7 @@ import (
 // in, or that is not in the image, is no mistake unless it is needed later: then
 // that phase tells.
 func undeclared(root string) []string {
-	names := []string{"crc32c_generic", "ext4", "tun"}
+	names := []string{"crc32c_generic", "ext4", "tun", "evdev"}
 	if _, err := os.Stat(filepath.Join(root, "/sys/firmware/efi")); err == nil {
 		names = append(names, "efivarfs", "efi_pstore")
 	}
