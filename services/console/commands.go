@@ -11,7 +11,7 @@ type command struct {
 	name    string
 	args    string // as usage shows them
 	about   string
-	changes bool // needs the password
+	guarded bool // needs the password: it changes the node, or shows what clients send
 	run     func(s *session, ctx context.Context, args []string) error
 }
 
@@ -34,10 +34,11 @@ func commands() []command {
 		{"servers", "", "server nodes as this one sees them", false, showServers},
 		{"flows", "", "connections, packet processor, drops by reason", false, showFlows},
 		{"services", "", "programs of this node: state, restarts, resources", false, showServices},
-		{"logs", "[SOURCE [N]] [-f]", "last N lines of a service, init or kernel; -f follows", false, showLogs},
+		{"logs", "[SOURCE [N]] [-f]", "last lines of a service, init or kernel", false, showLogs},
 		{"crashes", "[N]", "kernel and program crashes of earlier boots", false, showCrashes},
 		{"config", "[source|errors]", "configuration in force, without secrets", false, showConfig},
 		{"check", "", "network checks, from the cable upwards", false, checkNetwork},
+		{"capture", "SIDE [-c N] [FILTER]", "packets of north, south or control, into a file", true, captureFrames},
 		{"restart", "SERVICE", "restart a service", true, restart},
 		{"reboot", "", "stop everything and start again", true, end("reboot")},
 		{"poweroff", "", "stop everything and switch off", true, end("poweroff")},
@@ -61,7 +62,7 @@ func (s *session) execute(ctx context.Context, line string) error {
 	if c == nil {
 		return fmt.Errorf("unknown command %q; help lists them", words[0])
 	}
-	if c.changes {
+	if c.guarded {
 		if err := s.authorize(ctx); err != nil {
 			return err
 		}
@@ -101,6 +102,14 @@ func complete(line string, pos int, key rune) (string, int, bool) {
 	return found[0] + " ", len(found[0]) + 1, true
 }
 
+// more is what help says of single commands.
+var more = map[string][]string{
+	"logs":    {"  100 lines without N; -f shows what comes, until Ctrl-C or q"},
+	"config":  {"  source: where it is from; errors: what is wrong with it"},
+	"capture": {"  FILTER is host ADDRESS, port NUMBER, or both; also of what is encapsulated", "  ends after N packets, at 16 MiB, or with Ctrl-C or q"},
+	"check":   {"  a minute at most; ends with Ctrl-C or q"},
+}
+
 func help(s *session, _ context.Context, args []string) error {
 	if len(args) > 1 {
 		return errUsage
@@ -111,20 +120,20 @@ func help(s *session, _ context.Context, args []string) error {
 			return fmt.Errorf("unknown command %q; help lists them", args[0])
 		}
 		lines := []string{c.usage(), "  " + c.about}
-		if c.changes {
+		if c.guarded {
 			lines = append(lines, "  needs the password")
 		}
-		return s.page(lines)
+		return s.page(append(lines, more[c.name]...))
 	}
 	var rows [][]string
 	for _, c := range commands() {
 		mark := ""
-		if c.changes {
+		if c.guarded {
 			mark = " *"
 		}
 		rows = append(rows, []string{c.usage(), c.about + mark})
 	}
-	return s.page(append(table(rows), "", "* needs the password. Ctrl-C ends a command, Tab completes one."))
+	return s.page(append(table(rows), "* needs the password. Ctrl-C ends a command, Tab completes one."))
 }
 
 func (s *session) logIn(ctx context.Context, args []string) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -31,7 +32,8 @@ type fakes struct {
 	follow    chan *api.LogLine
 	node      *api.NodeStatus
 	dataplane *api.DataplaneStatus
-	asked     []string // what was changed
+	frames    *api.CapturedFrames // for captures; nil: none is possible
+	asked     []string            // what was changed
 }
 
 // nodeFile is a node.yaml whose console password is "open sesame".
@@ -174,6 +176,22 @@ func (a admin) Status(context.Context, *api.NodeStatusRequest) (*api.NodeStatus,
 type packets struct {
 	api.UnimplementedDataplaneServer
 	*fakes
+}
+
+// Capture sends what the test has ready, and then nothing.
+func (p packets) Capture(r *api.CaptureRequest, s grpc.ServerStreamingServer[api.CapturedFrames]) error {
+	p.note(fmt.Sprintf("capture %s host %v port %d", r.Port, net.IP(r.Host), r.Number))
+	p.mu.Lock()
+	m := p.frames
+	p.mu.Unlock()
+	if m == nil {
+		return status.Error(codes.FailedPrecondition, "another capture runs; end it first")
+	}
+	if err := s.Send(m); err != nil {
+		return err
+	}
+	<-s.Context().Done()
+	return s.Context().Err()
 }
 
 func (p packets) Status(context.Context, *api.DataplaneStatusRequest) (*api.DataplaneStatus, error) {

@@ -7,7 +7,7 @@ import (
 	"weir/services/console/terminal"
 )
 
-const more = "--more-- (space: page, Enter: line, q: stop)"
+const askMore = "--more-- (space: page, Enter: line, q: stop)"
 
 // page writes lines, and waits for a key after every page of them if somebody
 // reads along. Lines that are wider than the terminal are broken.
@@ -37,7 +37,7 @@ func (s *session) page(lines []string) error {
 
 // askForMore is how many more lines are wanted.
 func (s *session) askForMore() (int, error) {
-	fmt.Fprintf(s, "\x1b[7m%s\x1b[0m", more)
+	fmt.Fprintf(s, "\x1b[7m%s\x1b[0m", askMore)
 	defer fmt.Fprint(s, "\r\x1b[K")
 	for {
 		key, err := s.keys.next(s.idle)

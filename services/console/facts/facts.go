@@ -94,6 +94,9 @@ func (a *Asker) Close() {
 	}
 }
 
+// RunDir is where the sockets are; it lies in memory.
+func (a *Asker) RunDir() string { return a.runDir }
+
 // ConfigFile is the configuration that init put in force.
 func (a *Asker) ConfigFile() string { return filepath.Join(a.runDir, "node.yaml") }
 
