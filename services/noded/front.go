@@ -87,6 +87,9 @@ func (f *front) Status(ctx context.Context, _ *api.NodeStatusRequest) (*api.Node
 	if path := f.db.SetAside(); path != "" {
 		s.Alarms = append(s.Alarms, "the state database was corrupt and is begun anew: the history is lost, and if this node was drained, drain it again; what was found is "+path)
 	}
+	if alarm := f.history.alarm(); alarm != "" {
+		s.Alarms = append(s.Alarms, alarm)
+	}
 	if err := f.remote.failure(); err != nil {
 		s.Alarms = append(s.Alarms, "operators elsewhere cannot reach this node: "+err.Error())
 	}

@@ -43,6 +43,7 @@ type history struct {
 	mu         sync.Mutex
 	number     uint64 // of the present boot's record
 	boot       *api.BootRecord
+	before     string // how the boot before it ended; empty: not known
 	membership *api.Membership
 }
 
@@ -66,11 +67,15 @@ func openHistory(log *slog.Logger, db *state.DB, m *machine, bootID string, upti
 		case was.BootId == bootID:
 			was.End = ""
 			h.number, h.boot = last.Number, was
+			if len(boots) > 1 {
+				h.before = endOf(boots[len(boots)-2])
+			}
 			return h
 		case was.End == "":
 			was.End = endUnclean
 			h.replace(last.Number, was)
 		}
+		h.before = was.End
 	}
 	h.boot = &api.BootRecord{BootId: bootID, Version: version.Version}
 	h.fill()
@@ -78,6 +83,27 @@ func openHistory(log *slog.Logger, db *state.DB, m *machine, bootID string, upti
 		log.Warn("this boot is not in the history on the disk", "error", err)
 	}
 	return h
+}
+
+// endOf is how a boot of the history ended; empty: not known.
+func endOf(e state.Entry) string {
+	r := &api.BootRecord{}
+	if proto.Unmarshal(e.Value, r) != nil {
+		return ""
+	}
+	return r.End
+}
+
+// freshBoot is for how long the end of the boot before is of interest.
+const freshBoot = time.Hour
+
+// alarm is what an operator should know of the boot before; empty: nothing.
+func (h *history) alarm() string {
+	if h.before != endUnclean || h.uptime() > freshBoot {
+		return ""
+	}
+	return "the boot before this one ended without a shutdown: the power failed, the kernel crashed, or it hung and the hardware watchdog reset the machine; " +
+		"look at crashes on the console and at the power supply"
 }
 
 // milestones are those that the present boot has passed already; nil: none.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -25,8 +26,20 @@ func TestHowEachBootEndedIsKnownFromTheNextOne(t *testing.T) {
 	up = time.Hour
 	ended.end(&api.Milestones{TrafficReady: 9})
 	boot("second") // noded starts
-	boot("second") // and again, after a crash of its own
+	if alarm := boot("second").alarm(); alarm != "" { // and again, after a crash of its own
+		t.Errorf("after a clean end: %s", alarm)
+	}
+	up = time.Minute
 	third := boot("third")
+	for name, h := range map[string]*history{"at once": third, "after a restart": boot("third")} {
+		if alarm := h.alarm(); !strings.Contains(alarm, "ended without a shutdown") {
+			t.Errorf("%s after an unclean end: %q", name, alarm)
+		}
+	}
+	up = 2 * time.Hour
+	if alarm := third.alarm(); alarm != "" {
+		t.Errorf("it is history after %v: %s", up, alarm)
+	}
 	third.end(&api.Milestones{})
 	boot("third") // it was only noded that ended
 
