@@ -43,6 +43,7 @@ type Loop struct {
 	seq     uint64 // of what this control plane sends
 	turn    int    // router that the next ping goes through
 	learned time.Duration
+	late    time.Duration // when the log last said that this thread is
 	seen    uint64 // version of the view that was handed out
 	frame   [wire.PingSize]byte
 	count   Counters

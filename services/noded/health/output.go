@@ -3,6 +3,7 @@ package health
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"weir/dataplane/wire"
 	"weir/services/noded/membership"
@@ -63,8 +64,19 @@ func (l *Loop) Gossip(node uint16, d []byte) {
 // Flush is passed on.
 func (l *Loop) Flush() { l.flush() }
 
+// lateEvery is how often the log says that this thread is late: a machine that
+// is too slow is late all the time.
+const lateEvery = 10 * time.Second
+
 // Event writes the log.
 func (l *Loop) Event(e membership.Event) {
 	l.events[e.Kind.String()]++
+	if e.Kind == membership.Late {
+		now := clock()
+		if l.late != 0 && now-l.late < lateEvery {
+			return
+		}
+		l.late = now
+	}
 	l.log.Info("membership: "+e.String(), "boot", fmt.Sprintf("%016x", e.Boot))
 }
