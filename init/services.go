@@ -29,11 +29,12 @@ var services = []supervisor.Spec{
 		Start: 60 * time.Second, Watchdog: 15 * time.Second, Stop: 20 * time.Second, Weight: 500, OOM: -800},
 }
 
-// table is the services that this machine can have: no console where there is
-// no display, as in most virtual machines.
+// table is the services that this machine can have: no console on a display
+// where there is none, as in most virtual machines.
 func table(root string) []supervisor.Spec {
-	names, _ := filepath.Glob(filepath.Join(root, "/sys/class/vtconsole/*/name"))
-	display := slices.ContainsFunc(names, func(path string) bool { return !strings.Contains(sysfs.Text(path), "dummy") })
+	classes, _ := filepath.Glob(filepath.Join(root, "/sys/bus/pci/devices/*/class"))
+	// Base class 03 is display (PCI Code and ID Assignment Specification 1.11, section 1.4).
+	display := slices.ContainsFunc(classes, func(path string) bool { return strings.HasPrefix(sysfs.Text(path), "0x03") })
 	return slices.DeleteFunc(slices.Clone(services), func(s supervisor.Spec) bool { return s.Name == consoleTTY1 && !display })
 }
 
