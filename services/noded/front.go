@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -75,12 +76,13 @@ func (f *front) serving() (*node, error) {
 // Status is this node's view of itself and its cluster.
 func (f *front) Status(ctx context.Context, _ *api.NodeStatusRequest) (*api.NodeStatus, error) {
 	s := &api.NodeStatus{Id: f.file.Node, Version: version.Version, UptimeSeconds: time.Since(f.started).Seconds(), Milestones: f.milestones.look()}
+	machine := f.askMachine(ctx)
 	if n := f.node.Load(); n != nil {
 		n.addStatus(ctx, s)
 	} else {
 		s.Alarms = append(s.Alarms, f.reason())
 	}
-	f.addMachine(ctx, s)
+	machine(s)
 	if err := f.db.Failure(); err != nil {
 		s.Alarms = append(s.Alarms, err.Error()+"; what changes now is forgotten with the next restart: make room on the state disk, or replace it")
 	}
@@ -96,19 +98,26 @@ func (f *front) Status(ctx context.Context, _ *api.NodeStatusRequest) (*api.Node
 	return s, nil
 }
 
-// addMachine adds what init tells of the machine.
-func (f *front) addMachine(ctx context.Context, s *api.NodeStatus) {
-	var err error
-	if s.Boot, err = f.machine.boot(ctx); err == nil {
-		s.Services, err = f.machine.services(ctx)
+// askMachine asks init, while others are asked too; what it returns adds the
+// answers to a status.
+func (f *front) askMachine(ctx context.Context) (add func(*api.NodeStatus)) {
+	var boot *api.BootStatus
+	var services []*api.Service
+	var bootErr, servicesErr error
+	var asked sync.WaitGroup
+	asked.Go(func() { boot, bootErr = f.machine.boot(ctx) })
+	asked.Go(func() { services, servicesErr = f.machine.services(ctx) })
+	return func(s *api.NodeStatus) {
+		asked.Wait()
+		s.Boot, s.Services = boot, services
+		for _, c := range boot.GetCrashes() {
+			c.Text = "" // History has it
+		}
+		if err := cmp.Or(bootErr, servicesErr); err != nil {
+			s.Alarms = append(s.Alarms, err.Error())
+		}
+		s.Alarms = append(s.Alarms, machineAlarms(boot, services)...)
 	}
-	if err != nil {
-		s.Alarms = append(s.Alarms, err.Error())
-	}
-	for _, c := range s.Boot.GetCrashes() {
-		c.Text = "" // History has it
-	}
-	s.Alarms = append(s.Alarms, machineAlarms(s.Boot, s.Services)...)
 }
 
 // Trace asks this node's dataplane for a flow.

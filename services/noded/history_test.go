@@ -25,7 +25,7 @@ func TestHowEachBootEndedIsKnownFromTheNextOne(t *testing.T) {
 	ended.note(&api.Milestones{TrafficReady: 9})
 	up = time.Hour
 	ended.end(&api.Milestones{TrafficReady: 9})
-	boot("second") // noded starts
+	boot("second")                                    // noded starts
 	if alarm := boot("second").alarm(); alarm != "" { // and again, after a crash of its own
 		t.Errorf("after a clean end: %s", alarm)
 	}

@@ -44,7 +44,7 @@ type Loop struct {
 	turn    int    // router that the next ping goes through
 	learned time.Duration
 	late    time.Duration // when the log last said that this thread is
-	seen    uint64 // version of the view that was handed out
+	seen    uint64        // version of the view that was handed out
 	frame   [wire.PingSize]byte
 	count   Counters
 	events  map[string]uint64 // by kind
