@@ -56,7 +56,7 @@ var scenes = map[string]func(f *facts.Facts){
 		f.Node.Dataplane = nil
 		f.Node.Bgp[0].State, f.Node.Bgp[0].Reason = "connecting", "the router is unreachable"
 		f.Node.Bgp[1].State, f.Node.Bgp[1].Reason = "connecting", "the router is unreachable"
-		f.Node.Nodes[0].Phase = "receive-only"
+		f.Node.Nodes[0].Phase, f.Node.Milestones = "receive-only", nil
 	},
 	"booting": func(f *facts.Facts) {
 		f.Uptime = 2100 * time.Millisecond

@@ -69,12 +69,13 @@ type run struct {
 	f    *facts.Facts
 	net  Network
 	tell func(Result)
-	down map[string]string // side: why nothing can work there
+	down map[string]string   // side: why nothing can work there
+	mute map[netip.Addr]bool // routers of which a check above named what is wrong
 }
 
 // Run checks everything and tells each result as soon as it is known.
 func Run(ctx context.Context, f *facts.Facts, n Network, tell func(Result)) {
-	r := &run{f: f, net: n, tell: tell, down: map[string]string{}}
+	r := &run{f: f, net: n, tell: tell, down: map[string]string{}, mute: map[netip.Addr]bool{}}
 	for _, step := range []func(context.Context){r.nics, r.programs, r.links, r.routers, r.sessions, r.nodes, r.mtu, r.control, r.service, r.clock} {
 		if ctx.Err() != nil {
 			return

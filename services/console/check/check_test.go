@@ -100,7 +100,7 @@ func TestCausesAreNamed(t *testing.T) {
 			f.File.Service.Addresses = nil
 		}, []string{
 			"FAILED  TCP 10.10.0.1:179: the router refuses: nothing listens there; start BGP on the router",
-			"FAILED  BGP for lb2 with 10.10.0.1: connecting: the router refuses connections; compare AS"}},
+			"FAILED  BGP for lb2 with 10.10.0.1: connecting: the router refuses connections"}},
 		"BGP is filtered": {func(f *facts.Facts, n *fakeNetwork) {
 			n.connect = timeout
 			bgpDown(f, "no answer")
@@ -115,6 +115,8 @@ func TestCausesAreNamed(t *testing.T) {
 		}, []string{
 			"FAILED  TCP 10.10.0.1:179: 10.10.0.111, the session's source, is not on this node; add it to machine.north.addresses",
 			"FAILED  BGP for lb2"}},
+		"BGP is wrong": {func(f *facts.Facts, _ *fakeNetwork) { bgpDown(f, "the router closed the connection") }, []string{
+			"FAILED  BGP for lb2 with 10.10.0.1: connecting: the router closed the connection; compare AS numbers"}},
 		"the router is off": {func(f *facts.Facts, n *fakeNetwork) { n.resolve = errors.New("no answer"); bgpDown(f, "unreachable") }, []string{
 			"FAILED  router 10.10.0.1: does not answer ARP or ND on weir-north: no answer; is the router up",
 			"FAILED  BGP for lb2", "FAILED  control gateway 10.30.0.1: does not answer ARP: no answer"}},

@@ -53,6 +53,7 @@ func (r *run) routers(ctx context.Context) {
 			continue
 		}
 		if err := r.resolve(ctx, router); err != nil {
+			r.mute[router] = true
 			r.fail(arp, "is the router up, in this VLAN, with this address? capture north shows what comes in", "does not answer ARP or ND on %s: %v", r.iface("north"), err)
 			r.skip(tcp, "not tried: the router does not answer")
 			continue
@@ -84,7 +85,9 @@ func (r *run) tcp(ctx context.Context, name string, router netip.Addr) {
 	}
 	ctx, cancel := limited(ctx)
 	defer cancel()
-	switch err := r.net.Connect(ctx, from, netip.AddrPortFrom(router, bgpPort)); {
+	err := r.net.Connect(ctx, from, netip.AddrPortFrom(router, bgpPort))
+	r.mute[router] = err != nil
+	switch {
 	case err == nil:
 		r.ok(name, "connects")
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -114,11 +117,14 @@ func (r *run) sessions(context.Context) {
 
 func (r *run) session(b *api.BgpSession) {
 	name := "BGP for " + b.Advertises + " with " + b.Peer
+	router, _ := netip.ParseAddr(b.Peer) // invalid: nothing was said of it
 	switch {
 	case b.State == "established":
 		r.ok(name, "established from %s, %d prefixes", b.Source, b.Prefixes)
 	case r.down["north"] != "":
 		r.fail(name, "", "%s: %s", b.State, r.down["north"])
+	case r.mute[router]:
+		r.fail(name, "", "%s: %s", b.State, first(b.Reason, "see above"))
 	case b.Reason != "":
 		r.fail(name, "compare AS numbers, addresses and passwords of both sides", "%s: %s", b.State, b.Reason)
 	default:
