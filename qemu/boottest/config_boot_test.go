@@ -10,7 +10,7 @@ func TestAMalformedConfigurationIsRefusedWithLineAndRemedy(t *testing.T) {
 	c := good(t, freePort(t)).edit(t, "memory: 64MiB", "memroy: 64MiB")
 	n := switchOn(t, machine(t, stateDisk(t, c.files())))
 	n.wants("configuration", "failed", bootPatience, "node.yaml:4|memroy", "")
-	n.says("what is wrong with the configuration", n.ask("config errors"), "node.yaml:4|memroy")
+	n.eventuallySays("config errors", "node.yaml:4|memroy", patience)
 	n.fine(patience, "mounts", "modules", "identity", "state")
 }
 

@@ -2,6 +2,7 @@ package boottest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -123,14 +124,20 @@ func (n *node) phase(name string, within time.Duration) ended {
 	// Its line on the console comes first: asking all the time slows it down.
 	line := regexp.MustCompile(`(?m)^\[ *[0-9.]+\] ` + name + ` +(ok|degraded|failed|skipped) `)
 	_ = poll(within, func() error {
-		if !line.MatchString(n.Text()) {
+		if !line.MatchString(n.Text()[n.life:]) {
 			return fmt.Errorf("phase %s has not ended", name)
 		}
 		return nil
 	})
-	p := n.phases()[name]
-	if p.result == "" || p.result == "pending" || p.result == "running" {
-		n.t.Fatalf("phase %s is %q after %v; the console says:\n%s", name, p.result, within, n.ask("status"))
+	var p ended
+	err := poll(patience, func() error {
+		if p = n.phases()[name]; p.result == "" || p.result == "pending" || p.result == "running" {
+			return fmt.Errorf("phase %s is %q", name, p.result)
+		}
+		return nil
+	})
+	if err != nil {
+		n.t.Fatalf("%v; the console says:\n%s", err, n.ask("status"))
 	}
 	return p
 }
@@ -213,11 +220,14 @@ func (n *node) serves(r *frr) {
 	if err := r.awaitRoute(bootPatience); err != nil {
 		n.t.Fatalf("%v; the console says:\n%s\n%s", err, n.ask("status"), n.ask("check"))
 	}
-	for _, name := range []string{"dataplane", "noded"} {
-		if s := n.service(name); s.state != "ready" {
-			n.t.Errorf("the router has a route, but %s is not ready: %q", name, s.line)
+	eventually(n.t, patience, func() error {
+		for _, name := range []string{"dataplane", "noded"} {
+			if s := n.service(name); s.state != "ready" {
+				return fmt.Errorf("the router has a route, but %s is not ready: %q", name, s.line)
+			}
 		}
-	}
+		return nil
+	})
 }
 
 // shell runs a line of the shell and returns what it prints; the node is
@@ -301,12 +311,16 @@ func (n *node) reboots() {
 	n.bootsAgain()
 }
 
-// bootsAgain waits for the first words of the next boot.
+// bootsAgain waits for the first phase of the next boot.
 func (n *node) bootsAgain() {
 	n.t.Helper()
-	if err := n.Expect(2*time.Minute, "Linux version"); err != nil {
-		n.t.Fatal(err)
-	}
+	n.life = len(n.Text())
+	eventually(n.t, bootPatience, func() error {
+		if !strings.Contains(n.Text()[n.life:], "] mounts ") {
+			return errors.New("the machine does not boot again")
+		}
+		return nil
+	})
 }
 
 // change puts another cluster file in the place of the first, as an operator's

@@ -40,13 +40,9 @@ var exchanges = []exchange{
 func TestEveryCommandOfTheConsoleAnswersOnTheSerialLine(t *testing.T) {
 	n, _ := serving(t)
 	used := map[string]bool{}
-	use := func(command string) string {
-		t.Helper()
-		used[strings.Fields(command)[0]] = true
-		return n.ask(command)
-	}
 	for _, e := range exchanges {
-		n.says("the answer to "+e.command, use(e.command), e.words)
+		used[strings.Fields(e.command)[0]] = true
+		n.eventuallySays(e.command, e.words, patience)
 	}
 	if strings.Contains(n.ask("config"), "$2a$") {
 		t.Error("the configuration is shown with the hash of the password")
@@ -63,14 +59,14 @@ func TestEveryCommandOfTheConsoleAnswersOnTheSerialLine(t *testing.T) {
 	n.toPrompt(patience)
 	n.refusesWithoutPassword("restart noded")
 	n.login()
-	use("restart noded")
+	n.ask("restart noded")
 	n.eventuallySays("services", "noded ready", time.Minute)
 
 	used["shell"] = true
 	n.says("the shell", n.shell("cat /proc/1/comm"), "init")
 
 	used["capture"] = true
-	n.says("the capture", use("capture north -c 5"), routerAddress)
+	n.says("the capture", n.ask("capture north -c 5"), routerAddress)
 
 	used["watch"], used["reboot"], used["poweroff"] = true, true, true
 	for _, line := range strings.Split(n.ask("help"), "\n") {

@@ -8,7 +8,7 @@ import (
 
 func TestAHungPID1IsResetByTheHardwareWatchdog(t *testing.T) {
 	n, r := serving(t)
-	n.says("the status", n.ask("status"), "i6300ESB")
+	n.eventuallySays("status", "i6300ESB", patience)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	q, err := n.QMP(ctx)
@@ -24,7 +24,7 @@ func TestAHungPID1IsResetByTheHardwareWatchdog(t *testing.T) {
 	}
 	n.bootsAgain()
 	n.serves(r)
-	n.says("the status", n.ask("status"), "watchdog")
+	n.eventuallySays("status", "the boot before this one ended without a shutdown|look at crashes", patience)
 }
 
 func TestAKernelPanicRebootsAndItsRecordIsThereAfterwards(t *testing.T) {
@@ -35,9 +35,9 @@ func TestAKernelPanicRebootsAndItsRecordIsThereAfterwards(t *testing.T) {
 	}
 	n.bootsAgain()
 	n.serves(r)
-	n.says("the status", n.ask("status"), "an earlier boot crashed|crashes")
-	n.says("the list of crashes", n.ask("crashes"), "1 ")
-	n.says("the crash", n.ask("crashes 1"), "sysrq")
+	n.eventuallySays("status", "an earlier boot crashed|crashes", patience)
+	n.eventuallySays("crashes", "1 ", patience)
+	n.eventuallySays("crashes 1", "sysrq", patience)
 	// It outlives the machine's memory: it is on the state disk.
 	n.login()
 	n.says("the records on the state disk", n.shell("ls /var/lib/weir/crash"), "-kernel.txt")

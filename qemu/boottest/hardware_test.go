@@ -9,7 +9,7 @@ func TestANodeWithoutANICAtTheConfiguredAddressSaysWhichItFound(t *testing.T) {
 	c := good(t, freePort(t)).edit(t, fmt.Sprintf("north: {device: \"mac:%v\"", northMAC), fmt.Sprintf("north: {device: \"mac:%v\"", absentMAC))
 	n := switchOn(t, machine(t, stateDisk(t, c.files())))
 	n.wants("nics", "failed", bootPatience, "north|"+absentMAC.String(), "node.yaml")
-	n.says("the list of NICs", n.ask("nics"), northMAC.String()+"|"+southMAC.String()+"|"+controlMAC.String())
+	n.eventuallySays("nics", northMAC.String()+"|"+southMAC.String()+"|"+controlMAC.String(), patience)
 	n.fine(patience, "state", "configuration", "network", "hugepages")
 }
 
@@ -27,5 +27,5 @@ func TestWithoutAnIOMMUTheNICsAreOnUIO(t *testing.T) {
 	n := switchOn(t, m)
 	n.fine(bootPatience, phases...)
 	n.serves(r)
-	n.says("the list of NICs", n.ask("nics"), "uio_pci_generic")
+	n.eventuallySays("nics", "uio_pci_generic", patience)
 }

@@ -70,7 +70,8 @@ func keep(t *testing.T, log string) {
 type node struct {
 	*vm.Running
 	*vm.Console
-	t *testing.T
+	t    *testing.T
+	life int // where its present boot begins in Text
 }
 
 // switchOn starts a machine; it is switched off with the test.

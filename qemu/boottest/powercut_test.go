@@ -131,7 +131,7 @@ func powerCutsAtFormatting(t *testing.T, boots int) {
 			n := switchOn(t, m)
 			n.fine(bootPatience, phases...)
 			n.serves(r)
-			n.says("the status", n.ask("status"), "read-write")
+			n.eventuallySays("status", "read-write", patience)
 		})
 	}
 }

@@ -117,7 +117,7 @@ func TestACorruptStateDatabaseIsSetAsideAndBegunAnew(t *testing.T) {
 	n := switchOn(t, machine(t, disk))
 	n.fine(bootPatience, phases...)
 	n.serves(r)
-	n.says("the log of noded", n.ask("logs noded"), "the state database is corrupt; it is set aside and begun anew")
+	n.eventuallySays("logs noded", "the state database is corrupt; it is set aside and begun anew", patience)
 	n.switchOff()
 	aside := 0
 	for _, name := range namesOn(t, disk, "") {
