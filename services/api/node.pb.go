@@ -24,6 +24,86 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type MetricsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricsRequest) Reset() {
+	*x = MetricsRequest{}
+	mi := &file_node_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricsRequest) ProtoMessage() {}
+
+func (x *MetricsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricsRequest.ProtoReflect.Descriptor instead.
+func (*MetricsRequest) Descriptor() ([]byte, []int) {
+	return file_node_proto_rawDescGZIP(), []int{0}
+}
+
+type NodeMetrics struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"` // in Prometheus' text format
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeMetrics) Reset() {
+	*x = NodeMetrics{}
+	mi := &file_node_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeMetrics) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeMetrics) ProtoMessage() {}
+
+func (x *NodeMetrics) ProtoReflect() protoreflect.Message {
+	mi := &file_node_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeMetrics.ProtoReflect.Descriptor instead.
+func (*NodeMetrics) Descriptor() ([]byte, []int) {
+	return file_node_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *NodeMetrics) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 type HistoryRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -32,7 +112,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_node_proto_msgTypes[0]
+	mi := &file_node_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -44,7 +124,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[0]
+	mi := &file_node_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -57,7 +137,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{0}
+	return file_node_proto_rawDescGZIP(), []int{2}
 }
 
 // NodeHistory is from the node's state database.
@@ -74,7 +154,7 @@ type NodeHistory struct {
 
 func (x *NodeHistory) Reset() {
 	*x = NodeHistory{}
-	mi := &file_node_proto_msgTypes[1]
+	mi := &file_node_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -86,7 +166,7 @@ func (x *NodeHistory) String() string {
 func (*NodeHistory) ProtoMessage() {}
 
 func (x *NodeHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[1]
+	mi := &file_node_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -99,7 +179,7 @@ func (x *NodeHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeHistory.ProtoReflect.Descriptor instead.
 func (*NodeHistory) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{1}
+	return file_node_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *NodeHistory) GetId() string {
@@ -153,7 +233,7 @@ type BootRecord struct {
 
 func (x *BootRecord) Reset() {
 	*x = BootRecord{}
-	mi := &file_node_proto_msgTypes[2]
+	mi := &file_node_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -165,7 +245,7 @@ func (x *BootRecord) String() string {
 func (*BootRecord) ProtoMessage() {}
 
 func (x *BootRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[2]
+	mi := &file_node_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -178,7 +258,7 @@ func (x *BootRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BootRecord.ProtoReflect.Descriptor instead.
 func (*BootRecord) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{2}
+	return file_node_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *BootRecord) GetBootId() string {
@@ -243,7 +323,7 @@ type Milestones struct {
 
 func (x *Milestones) Reset() {
 	*x = Milestones{}
-	mi := &file_node_proto_msgTypes[3]
+	mi := &file_node_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -255,7 +335,7 @@ func (x *Milestones) String() string {
 func (*Milestones) ProtoMessage() {}
 
 func (x *Milestones) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[3]
+	mi := &file_node_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -268,7 +348,7 @@ func (x *Milestones) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Milestones.ProtoReflect.Descriptor instead.
 func (*Milestones) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{3}
+	return file_node_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Milestones) GetDataplaneReady() float64 {
@@ -310,7 +390,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_node_proto_msgTypes[4]
+	mi := &file_node_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -322,7 +402,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[4]
+	mi := &file_node_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -335,7 +415,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{4}
+	return file_node_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Membership) GetTime() string {
@@ -361,7 +441,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_node_proto_msgTypes[5]
+	mi := &file_node_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -373,7 +453,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[5]
+	mi := &file_node_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -386,7 +466,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{5}
+	return file_node_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DrainRequest) GetUndrain() bool {
@@ -406,7 +486,7 @@ type DrainProgress struct {
 
 func (x *DrainProgress) Reset() {
 	*x = DrainProgress{}
-	mi := &file_node_proto_msgTypes[6]
+	mi := &file_node_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -418,7 +498,7 @@ func (x *DrainProgress) String() string {
 func (*DrainProgress) ProtoMessage() {}
 
 func (x *DrainProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[6]
+	mi := &file_node_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,7 +511,7 @@ func (x *DrainProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainProgress.ProtoReflect.Descriptor instead.
 func (*DrainProgress) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{6}
+	return file_node_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DrainProgress) GetPhase() string {
@@ -456,7 +536,7 @@ type NodeStatusRequest struct {
 
 func (x *NodeStatusRequest) Reset() {
 	*x = NodeStatusRequest{}
-	mi := &file_node_proto_msgTypes[7]
+	mi := &file_node_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -468,7 +548,7 @@ func (x *NodeStatusRequest) String() string {
 func (*NodeStatusRequest) ProtoMessage() {}
 
 func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[7]
+	mi := &file_node_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -481,7 +561,7 @@ func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusRequest.ProtoReflect.Descriptor instead.
 func (*NodeStatusRequest) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{7}
+	return file_node_proto_rawDescGZIP(), []int{9}
 }
 
 // NodeStatus is one node's view of itself and of its cluster.
@@ -514,7 +594,7 @@ type NodeStatus struct {
 
 func (x *NodeStatus) Reset() {
 	*x = NodeStatus{}
-	mi := &file_node_proto_msgTypes[8]
+	mi := &file_node_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -526,7 +606,7 @@ func (x *NodeStatus) String() string {
 func (*NodeStatus) ProtoMessage() {}
 
 func (x *NodeStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[8]
+	mi := &file_node_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -539,7 +619,7 @@ func (x *NodeStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatus.ProtoReflect.Descriptor instead.
 func (*NodeStatus) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{8}
+	return file_node_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *NodeStatus) GetId() string {
@@ -708,7 +788,7 @@ type NodeView struct {
 
 func (x *NodeView) Reset() {
 	*x = NodeView{}
-	mi := &file_node_proto_msgTypes[9]
+	mi := &file_node_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -720,7 +800,7 @@ func (x *NodeView) String() string {
 func (*NodeView) ProtoMessage() {}
 
 func (x *NodeView) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[9]
+	mi := &file_node_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -733,7 +813,7 @@ func (x *NodeView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeView.ProtoReflect.Descriptor instead.
 func (*NodeView) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{9}
+	return file_node_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *NodeView) GetId() string {
@@ -829,7 +909,7 @@ type ServerView struct {
 
 func (x *ServerView) Reset() {
 	*x = ServerView{}
-	mi := &file_node_proto_msgTypes[10]
+	mi := &file_node_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -841,7 +921,7 @@ func (x *ServerView) String() string {
 func (*ServerView) ProtoMessage() {}
 
 func (x *ServerView) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[10]
+	mi := &file_node_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -854,7 +934,7 @@ func (x *ServerView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerView.ProtoReflect.Descriptor instead.
 func (*ServerView) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{10}
+	return file_node_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ServerView) GetId() string {
@@ -932,7 +1012,7 @@ type BgpSession struct {
 
 func (x *BgpSession) Reset() {
 	*x = BgpSession{}
-	mi := &file_node_proto_msgTypes[11]
+	mi := &file_node_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -944,7 +1024,7 @@ func (x *BgpSession) String() string {
 func (*BgpSession) ProtoMessage() {}
 
 func (x *BgpSession) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[11]
+	mi := &file_node_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -957,7 +1037,7 @@ func (x *BgpSession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BgpSession.ProtoReflect.Descriptor instead.
 func (*BgpSession) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{11}
+	return file_node_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *BgpSession) GetNode() string {
@@ -1042,7 +1122,7 @@ type NodeTrace struct {
 
 func (x *NodeTrace) Reset() {
 	*x = NodeTrace{}
-	mi := &file_node_proto_msgTypes[12]
+	mi := &file_node_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1054,7 +1134,7 @@ func (x *NodeTrace) String() string {
 func (*NodeTrace) ProtoMessage() {}
 
 func (x *NodeTrace) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[12]
+	mi := &file_node_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1067,7 +1147,7 @@ func (x *NodeTrace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeTrace.ProtoReflect.Descriptor instead.
 func (*NodeTrace) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{12}
+	return file_node_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *NodeTrace) GetNode() string {
@@ -1104,6 +1184,9 @@ const file_node_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
 	"node.proto\x12\bweir.api\x1a\x0fdataplane.proto\x1a\rmachine.proto\x1a\vtrace.proto\"\x10\n" +
+	"\x0eMetricsRequest\"!\n" +
+	"\vNodeMetrics\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\"\x10\n" +
 	"\x0eHistoryRequest\"\xde\x01\n" +
 	"\vNodeHistory\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12,\n" +
@@ -1216,11 +1299,12 @@ const file_node_proto_rawDesc = "" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x126\n" +
 	"\tdataplane\x18\x02 \x01(\v2\x18.weir.api.DataplaneTraceR\tdataplane\x12(\n" +
 	"\x05nodes\x18\x03 \x03(\v2\x12.weir.api.NodeViewR\x05nodes\x12.\n" +
-	"\aservers\x18\x04 \x03(\v2\x14.weir.api.ServerViewR\aservers2\xb3\x02\n" +
+	"\aservers\x18\x04 \x03(\v2\x14.weir.api.ServerViewR\aservers2\xef\x02\n" +
 	"\x05Admin\x12;\n" +
 	"\x06Status\x12\x1b.weir.api.NodeStatusRequest\x1a\x14.weir.api.NodeStatus\x124\n" +
 	"\x05Trace\x12\x16.weir.api.TraceRequest\x1a\x13.weir.api.NodeTrace\x12:\n" +
 	"\x05Drain\x12\x16.weir.api.DrainRequest\x1a\x17.weir.api.DrainProgress0\x01\x12:\n" +
+	"\aMetrics\x12\x18.weir.api.MetricsRequest\x1a\x15.weir.api.NodeMetrics\x12:\n" +
 	"\aHistory\x12\x18.weir.api.HistoryRequest\x1a\x15.weir.api.NodeHistory\x12?\n" +
 	"\aCapture\x12\x18.weir.api.CaptureRequest\x1a\x18.weir.api.CapturedFrames0\x01B\x13Z\x11weir/services/apib\x06proto3"
 
@@ -1236,60 +1320,64 @@ func file_node_proto_rawDescGZIP() []byte {
 	return file_node_proto_rawDescData
 }
 
-var file_node_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_node_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_node_proto_goTypes = []any{
-	(*HistoryRequest)(nil),    // 0: weir.api.HistoryRequest
-	(*NodeHistory)(nil),       // 1: weir.api.NodeHistory
-	(*BootRecord)(nil),        // 2: weir.api.BootRecord
-	(*Milestones)(nil),        // 3: weir.api.Milestones
-	(*Membership)(nil),        // 4: weir.api.Membership
-	(*DrainRequest)(nil),      // 5: weir.api.DrainRequest
-	(*DrainProgress)(nil),     // 6: weir.api.DrainProgress
-	(*NodeStatusRequest)(nil), // 7: weir.api.NodeStatusRequest
-	(*NodeStatus)(nil),        // 8: weir.api.NodeStatus
-	(*NodeView)(nil),          // 9: weir.api.NodeView
-	(*ServerView)(nil),        // 10: weir.api.ServerView
-	(*BgpSession)(nil),        // 11: weir.api.BgpSession
-	(*NodeTrace)(nil),         // 12: weir.api.NodeTrace
-	(*Identity)(nil),          // 13: weir.api.Identity
-	(*CrashRecord)(nil),       // 14: weir.api.CrashRecord
-	(*DataplaneStatus)(nil),   // 15: weir.api.DataplaneStatus
-	(*BootStatus)(nil),        // 16: weir.api.BootStatus
-	(*Service)(nil),           // 17: weir.api.Service
-	(*DataplaneTrace)(nil),    // 18: weir.api.DataplaneTrace
-	(*TraceRequest)(nil),      // 19: weir.api.TraceRequest
-	(*CaptureRequest)(nil),    // 20: weir.api.CaptureRequest
-	(*CapturedFrames)(nil),    // 21: weir.api.CapturedFrames
+	(*MetricsRequest)(nil),    // 0: weir.api.MetricsRequest
+	(*NodeMetrics)(nil),       // 1: weir.api.NodeMetrics
+	(*HistoryRequest)(nil),    // 2: weir.api.HistoryRequest
+	(*NodeHistory)(nil),       // 3: weir.api.NodeHistory
+	(*BootRecord)(nil),        // 4: weir.api.BootRecord
+	(*Milestones)(nil),        // 5: weir.api.Milestones
+	(*Membership)(nil),        // 6: weir.api.Membership
+	(*DrainRequest)(nil),      // 7: weir.api.DrainRequest
+	(*DrainProgress)(nil),     // 8: weir.api.DrainProgress
+	(*NodeStatusRequest)(nil), // 9: weir.api.NodeStatusRequest
+	(*NodeStatus)(nil),        // 10: weir.api.NodeStatus
+	(*NodeView)(nil),          // 11: weir.api.NodeView
+	(*ServerView)(nil),        // 12: weir.api.ServerView
+	(*BgpSession)(nil),        // 13: weir.api.BgpSession
+	(*NodeTrace)(nil),         // 14: weir.api.NodeTrace
+	(*Identity)(nil),          // 15: weir.api.Identity
+	(*CrashRecord)(nil),       // 16: weir.api.CrashRecord
+	(*DataplaneStatus)(nil),   // 17: weir.api.DataplaneStatus
+	(*BootStatus)(nil),        // 18: weir.api.BootStatus
+	(*Service)(nil),           // 19: weir.api.Service
+	(*DataplaneTrace)(nil),    // 20: weir.api.DataplaneTrace
+	(*TraceRequest)(nil),      // 21: weir.api.TraceRequest
+	(*CaptureRequest)(nil),    // 22: weir.api.CaptureRequest
+	(*CapturedFrames)(nil),    // 23: weir.api.CapturedFrames
 }
 var file_node_proto_depIdxs = []int32{
-	13, // 0: weir.api.NodeHistory.machine:type_name -> weir.api.Identity
-	2,  // 1: weir.api.NodeHistory.boots:type_name -> weir.api.BootRecord
-	14, // 2: weir.api.NodeHistory.crashes:type_name -> weir.api.CrashRecord
-	4,  // 3: weir.api.NodeHistory.membership:type_name -> weir.api.Membership
-	3,  // 4: weir.api.BootRecord.milestones:type_name -> weir.api.Milestones
-	9,  // 5: weir.api.Membership.nodes:type_name -> weir.api.NodeView
-	9,  // 6: weir.api.NodeStatus.nodes:type_name -> weir.api.NodeView
-	10, // 7: weir.api.NodeStatus.servers:type_name -> weir.api.ServerView
-	11, // 8: weir.api.NodeStatus.bgp:type_name -> weir.api.BgpSession
-	15, // 9: weir.api.NodeStatus.dataplane:type_name -> weir.api.DataplaneStatus
-	16, // 10: weir.api.NodeStatus.boot:type_name -> weir.api.BootStatus
-	3,  // 11: weir.api.NodeStatus.milestones:type_name -> weir.api.Milestones
-	17, // 12: weir.api.NodeStatus.services:type_name -> weir.api.Service
-	18, // 13: weir.api.NodeTrace.dataplane:type_name -> weir.api.DataplaneTrace
-	9,  // 14: weir.api.NodeTrace.nodes:type_name -> weir.api.NodeView
-	10, // 15: weir.api.NodeTrace.servers:type_name -> weir.api.ServerView
-	7,  // 16: weir.api.Admin.Status:input_type -> weir.api.NodeStatusRequest
-	19, // 17: weir.api.Admin.Trace:input_type -> weir.api.TraceRequest
-	5,  // 18: weir.api.Admin.Drain:input_type -> weir.api.DrainRequest
-	0,  // 19: weir.api.Admin.History:input_type -> weir.api.HistoryRequest
-	20, // 20: weir.api.Admin.Capture:input_type -> weir.api.CaptureRequest
-	8,  // 21: weir.api.Admin.Status:output_type -> weir.api.NodeStatus
-	12, // 22: weir.api.Admin.Trace:output_type -> weir.api.NodeTrace
-	6,  // 23: weir.api.Admin.Drain:output_type -> weir.api.DrainProgress
-	1,  // 24: weir.api.Admin.History:output_type -> weir.api.NodeHistory
-	21, // 25: weir.api.Admin.Capture:output_type -> weir.api.CapturedFrames
-	21, // [21:26] is the sub-list for method output_type
-	16, // [16:21] is the sub-list for method input_type
+	15, // 0: weir.api.NodeHistory.machine:type_name -> weir.api.Identity
+	4,  // 1: weir.api.NodeHistory.boots:type_name -> weir.api.BootRecord
+	16, // 2: weir.api.NodeHistory.crashes:type_name -> weir.api.CrashRecord
+	6,  // 3: weir.api.NodeHistory.membership:type_name -> weir.api.Membership
+	5,  // 4: weir.api.BootRecord.milestones:type_name -> weir.api.Milestones
+	11, // 5: weir.api.Membership.nodes:type_name -> weir.api.NodeView
+	11, // 6: weir.api.NodeStatus.nodes:type_name -> weir.api.NodeView
+	12, // 7: weir.api.NodeStatus.servers:type_name -> weir.api.ServerView
+	13, // 8: weir.api.NodeStatus.bgp:type_name -> weir.api.BgpSession
+	17, // 9: weir.api.NodeStatus.dataplane:type_name -> weir.api.DataplaneStatus
+	18, // 10: weir.api.NodeStatus.boot:type_name -> weir.api.BootStatus
+	5,  // 11: weir.api.NodeStatus.milestones:type_name -> weir.api.Milestones
+	19, // 12: weir.api.NodeStatus.services:type_name -> weir.api.Service
+	20, // 13: weir.api.NodeTrace.dataplane:type_name -> weir.api.DataplaneTrace
+	11, // 14: weir.api.NodeTrace.nodes:type_name -> weir.api.NodeView
+	12, // 15: weir.api.NodeTrace.servers:type_name -> weir.api.ServerView
+	9,  // 16: weir.api.Admin.Status:input_type -> weir.api.NodeStatusRequest
+	21, // 17: weir.api.Admin.Trace:input_type -> weir.api.TraceRequest
+	7,  // 18: weir.api.Admin.Drain:input_type -> weir.api.DrainRequest
+	0,  // 19: weir.api.Admin.Metrics:input_type -> weir.api.MetricsRequest
+	2,  // 20: weir.api.Admin.History:input_type -> weir.api.HistoryRequest
+	22, // 21: weir.api.Admin.Capture:input_type -> weir.api.CaptureRequest
+	10, // 22: weir.api.Admin.Status:output_type -> weir.api.NodeStatus
+	14, // 23: weir.api.Admin.Trace:output_type -> weir.api.NodeTrace
+	8,  // 24: weir.api.Admin.Drain:output_type -> weir.api.DrainProgress
+	1,  // 25: weir.api.Admin.Metrics:output_type -> weir.api.NodeMetrics
+	3,  // 26: weir.api.Admin.History:output_type -> weir.api.NodeHistory
+	23, // 27: weir.api.Admin.Capture:output_type -> weir.api.CapturedFrames
+	22, // [22:28] is the sub-list for method output_type
+	16, // [16:22] is the sub-list for method input_type
 	16, // [16:16] is the sub-list for extension type_name
 	16, // [16:16] is the sub-list for extension extendee
 	0,  // [0:16] is the sub-list for field type_name
@@ -1309,7 +1397,7 @@ func file_node_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_proto_rawDesc), len(file_node_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	Admin_Status_FullMethodName  = "/weir.api.Admin/Status"
 	Admin_Trace_FullMethodName   = "/weir.api.Admin/Trace"
 	Admin_Drain_FullMethodName   = "/weir.api.Admin/Drain"
+	Admin_Metrics_FullMethodName = "/weir.api.Admin/Metrics"
 	Admin_History_FullMethodName = "/weir.api.Admin/History"
 	Admin_Capture_FullMethodName = "/weir.api.Admin/Capture"
 )
@@ -38,6 +39,8 @@ type AdminClient interface {
 	// Drain takes the node out of service without losing a connection (S-64), or
 	// puts it back. The stream ends with the progress that is done.
 	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DrainProgress], error)
+	// Metrics are those of port 9100, for who calls from where that is not reached.
+	Metrics(ctx context.Context, in *MetricsRequest, opts ...grpc.CallOption) (*NodeMetrics, error)
 	// History is what the node remembers beyond a restart (S-102).
 	History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (*NodeHistory, error)
 	// Capture is the dataplane's, for operators elsewhere.
@@ -91,6 +94,16 @@ func (c *adminClient) Drain(ctx context.Context, in *DrainRequest, opts ...grpc.
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Admin_DrainClient = grpc.ServerStreamingClient[DrainProgress]
 
+func (c *adminClient) Metrics(ctx context.Context, in *MetricsRequest, opts ...grpc.CallOption) (*NodeMetrics, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(NodeMetrics)
+	err := c.cc.Invoke(ctx, Admin_Metrics_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminClient) History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (*NodeHistory, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(NodeHistory)
@@ -129,6 +142,8 @@ type AdminServer interface {
 	// Drain takes the node out of service without losing a connection (S-64), or
 	// puts it back. The stream ends with the progress that is done.
 	Drain(*DrainRequest, grpc.ServerStreamingServer[DrainProgress]) error
+	// Metrics are those of port 9100, for who calls from where that is not reached.
+	Metrics(context.Context, *MetricsRequest) (*NodeMetrics, error)
 	// History is what the node remembers beyond a restart (S-102).
 	History(context.Context, *HistoryRequest) (*NodeHistory, error)
 	// Capture is the dataplane's, for operators elsewhere.
@@ -151,6 +166,9 @@ func (UnimplementedAdminServer) Trace(context.Context, *TraceRequest) (*NodeTrac
 }
 func (UnimplementedAdminServer) Drain(*DrainRequest, grpc.ServerStreamingServer[DrainProgress]) error {
 	return status.Errorf(codes.Unimplemented, "method Drain not implemented")
+}
+func (UnimplementedAdminServer) Metrics(context.Context, *MetricsRequest) (*NodeMetrics, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Metrics not implemented")
 }
 func (UnimplementedAdminServer) History(context.Context, *HistoryRequest) (*NodeHistory, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method History not implemented")
@@ -226,6 +244,24 @@ func _Admin_Drain_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Admin_DrainServer = grpc.ServerStreamingServer[DrainProgress]
 
+func _Admin_Metrics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MetricsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Metrics(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Metrics_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Metrics(ctx, req.(*MetricsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Admin_History_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(HistoryRequest)
 	if err := dec(in); err != nil {
@@ -269,6 +305,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Trace",
 			Handler:    _Admin_Trace_Handler,
+		},
+		{
+			MethodName: "Metrics",
+			Handler:    _Admin_Metrics_Handler,
 		},
 		{
 			MethodName: "History",

@@ -139,6 +139,15 @@ func (f *front) Drain(r *api.DrainRequest, stream grpc.ServerStreamingServer[api
 	return n.drain(r, stream)
 }
 
+// Metrics are those that are served over HTTP.
+func (f *front) Metrics(context.Context, *api.MetricsRequest) (*api.NodeMetrics, error) {
+	n, err := f.serving()
+	if err != nil {
+		return nil, err
+	}
+	return n.metricsText()
+}
+
 // History is what the node remembers beyond a restart.
 func (f *front) History(context.Context, *api.HistoryRequest) (*api.NodeHistory, error) {
 	return f.history.look(f.file.Node), nil

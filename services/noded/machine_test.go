@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -66,7 +64,8 @@ func onAppliance(s string) string {
 	return strings.Replace(s, "metrics:", "machine: {north: {addresses: [10.10.0.11/24]}, south: {addresses: [10.20.0.11/24]}}\nmetrics:", 1)
 }
 
-func (p *place) history() *api.NodeHistory {
+// admin calls the node.
+func admin[A any](p *place, call func(context.Context, api.AdminClient) (A, error)) A {
 	p.t.Helper()
 	conn, err := grpc.NewClient("unix:"+p.path("run/noded.sock"), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -75,11 +74,25 @@ func (p *place) history() *api.NodeHistory {
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Second)
 	defer cancel()
-	h, err := api.NewAdminClient(conn).History(ctx, &api.HistoryRequest{})
+	a, err := call(ctx, api.NewAdminClient(conn))
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return h
+	return a
+}
+
+func (p *place) history() *api.NodeHistory {
+	p.t.Helper()
+	return admin(p, func(ctx context.Context, a api.AdminClient) (*api.NodeHistory, error) {
+		return a.History(ctx, &api.HistoryRequest{})
+	})
+}
+
+func (p *place) metrics() string {
+	p.t.Helper()
+	return admin(p, func(ctx context.Context, a api.AdminClient) (*api.NodeMetrics, error) {
+		return a.Metrics(ctx, &api.MetricsRequest{})
+	}).Text
 }
 
 func TestStatusTellsHowTheMachineCameUp(t *testing.T) {
@@ -99,18 +112,10 @@ func TestStatusTellsHowTheMachineCameUp(t *testing.T) {
 			t.Errorf("no alarm %q in\n%s", want, alarms)
 		}
 	}
-	r, err := http.Get("http://127.0.0.1:19100/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Body.Close()
-	b, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := p.metrics()
 	for _, want := range []string{`weir_boot_phase_seconds{phase="mounts",result="ok"} 0.1`, `weir_service_restarts_total{service="dataplane"} 3`,
 		`weir_service_ready{service="noded"} 1`, `weir_service_ready{service="dataplane"} 0`, `weir_state_on_disk 1`} {
-		if !strings.Contains(string(b), want) {
+		if !strings.Contains(b, want) {
 			t.Errorf("lacks %s", want)
 		}
 	}

@@ -2,15 +2,19 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/expfmt"
 
+	"weir/services/api"
 	"weir/services/noded/bgp"
 	"weir/services/version"
 )
@@ -53,12 +57,31 @@ var (
 // collector asks the dataplane at every scrape, so nothing is counted twice or late.
 type collector struct{ node *node }
 
-func (n *node) metricsHandler() http.Handler {
+func (n *node) registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(&collector{n}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+func (n *node) metricsHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(n.registry(), promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	return mux
+}
+
+// metricsText is the same as text.
+func (n *node) metricsText() (*api.NodeMetrics, error) {
+	families, err := n.registry().Gather()
+	if err != nil {
+		return nil, fmt.Errorf("gather metrics: %w", err)
+	}
+	var text strings.Builder
+	for _, f := range families {
+		if _, err := expfmt.MetricFamilyToText(&text, f); err != nil {
+			return nil, fmt.Errorf("write metrics: %w", err)
+		}
+	}
+	return &api.NodeMetrics{Text: text.String()}, nil
 }
 
 // Describe lists all metrics.

@@ -44,6 +44,10 @@ func (a *appliance) History(context.Context, *api.HistoryRequest) (*api.NodeHist
 		Crashes: []*api.CrashRecord{{Name: "dmesg-erst-1", Time: "2026-11-23T11:59:00Z", Text: "Oops\nKernel panic - not syncing: oops\n"}}}, nil
 }
 
+func (a *appliance) Metrics(context.Context, *api.MetricsRequest) (*api.NodeMetrics, error) {
+	return &api.NodeMetrics{Text: "weir_state_on_disk 1\n"}, nil
+}
+
 func (a *appliance) Drain(_ *api.DrainRequest, stream grpc.ServerStreamingServer[api.DrainProgress]) error {
 	return stream.Send(&api.DrainProgress{Phase: "drained: nothing depends on this node", Done: true})
 }
@@ -118,6 +122,7 @@ func TestMachinesOfALabAreCalledOverTheNetwork(t *testing.T) {
 	}{
 		{"--lab status", "cluster lab"},
 		{"--lab trace --client 198.51.100.10:40000 --vip 203.0.113.10:80", "established"},
+		{"--lab node metrics lb1", "weir_state_on_disk 1"},
 		{"--lab node drain lb1", "lb1: drained: nothing depends on this node"},
 		{"--node " + l.Addr().String() + " --ca " + operator.CA + " --cert " + operator.Cert + " --key " + operator.Key + " --module none node history lb1", "dmesg-erst-1"},
 	} {

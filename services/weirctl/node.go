@@ -13,7 +13,7 @@ import (
 )
 
 func newNode(w *where) *cobra.Command {
-	parent := group("node", "Operate nodes", newHistory(w))
+	parent := group("node", "Operate nodes", newHistory(w), newMetrics(w))
 	for _, verb := range []struct {
 		name, short string
 		undrain     bool
@@ -40,6 +40,31 @@ lab with --lab.`,
 		})
 	}
 	return parent
+}
+
+func newMetrics(w *where) *cobra.Command {
+	return &cobra.Command{
+		Use:   "metrics ID",
+		Short: "Print a node's metrics, in the text format of Prometheus",
+		Long: `Print a node's metrics, in the text format of Prometheus.
+
+They are the same that the node serves over HTTP on its fabric address.`,
+		Example: "  weirctl --lab node metrics lb1",
+		Args:    exactly("ID"),
+		RunE: func(c *cobra.Command, args []string) error {
+			t, err := nodeOf(c.Context(), w, args[0])
+			if err != nil {
+				return err
+			}
+			m, err := askNode(c.Context(), t, func(ctx context.Context, a api.AdminClient) (*api.NodeMetrics, error) {
+				return a.Metrics(ctx, &api.MetricsRequest{})
+			})
+			if err == nil {
+				_, err = io.WriteString(c.OutOrStdout(), m.Text)
+			}
+			return err
+		},
+	}
 }
 
 // nodeOf is the node with an id, which must be the one that it says it is.
