@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"weir/init/cmdline"
@@ -40,8 +41,7 @@ func (n *node) configure(ctx context.Context) phase.Outcome {
 	if c == nil {
 		return o
 	}
-	all := n.system.List()
-	assigned := nic.Assign(all, nic.Wants(c.Node))
+	assigned := n.awaitNICs(nic.Wants(c.Node))
 	pci := map[string]string{}
 	for _, a := range assigned {
 		if a.Role != "" && a.Err == nil {
@@ -59,6 +59,21 @@ func (n *node) configure(ctx context.Context) phase.Outcome {
 	n.config, n.nics = c, assigned
 	n.mu.Unlock()
 	return o
+}
+
+// nicsWait is how long a NIC that the configuration names may take to appear:
+// some drivers go on after their module is loaded.
+const nicsWait = 3 * time.Second
+
+// awaitNICs finds the NICs that are wanted, or gives up on some.
+func (n *node) awaitNICs(wants []nic.Want) []nic.Assigned {
+	for deadline := time.Now().Add(nicsWait); ; time.Sleep(nicsWait / 60) {
+		list := nic.Assign(n.system.List(), wants)
+		missing := slices.ContainsFunc(list, func(a nic.Assigned) bool { return a.Err != nil })
+		if !missing || time.Now().After(deadline) {
+			return list
+		}
+	}
 }
 
 // fetch brings up any network for as long as it takes to get the configuration.
