@@ -85,32 +85,27 @@ func (n *node) bindNICs(c *config.Node) phase.Outcome {
 	const remedy = "correct dataplane.north and dataplane.south in node.yaml, or put the card in, and reboot"
 	var failed []error
 	var bound, both []string
-	for _, side := range []struct {
-		role string
-		nic  config.NIC
-	}{{nic.North, c.Dataplane.North}, {nic.South, c.Dataplane.South}} {
-		if side.nic.Kind() == config.DeviceAFPacket {
-			bound = append(bound, fmt.Sprintf("%s stays with the kernel (%s)", side.role, side.nic.Device))
-			continue
+	for _, w := range nic.Wants(c) {
+		if a := n.assigned(w.Role); w.Role != nic.Control && a.Err == nil {
+			both = append(both, a.PCI)
 		}
-		a := n.assigned(side.role)
-		if a.Err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", side.role, a.Err))
-			continue
-		}
-		both = append(both, a.PCI)
 	}
-	for _, role := range []string{nic.North, nic.South} {
-		a := n.assigned(role)
-		if a.Err != nil {
+	for _, w := range nic.Wants(c) {
+		if w.Role == nic.Control {
 			continue
 		}
-		if err := n.system.Bind(a.NIC, both); err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", role, err))
-			n.spoil(role, err)
+		a := n.assigned(w.Role)
+		err := a.Err
+		if err == nil {
+			if err = n.system.Bind(a.NIC, both); err != nil {
+				n.spoil(w.Role, err)
+			}
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", w.Role, err))
 			continue
 		}
-		bound = append(bound, fmt.Sprintf("%s %s", role, a.PCI))
+		bound = append(bound, fmt.Sprintf("%s %s", w.Role, a.PCI))
 	}
 	if err := errors.Join(failed...); err != nil {
 		return phase.Fail(remedy, "%v", err)

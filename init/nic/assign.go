@@ -18,9 +18,18 @@ type Want struct {
 	Role, Device string
 }
 
-// Wants lists the NICs that a configuration asks for.
+// Wants lists the NICs that a configuration asks for. What stays an interface of
+// the kernel (af_packet) is none of them.
 func Wants(c *config.Node) []Want {
-	w := []Want{{North, c.Dataplane.North.Device}, {South, c.Dataplane.South.Device}}
+	var w []Want
+	for _, side := range []struct {
+		role string
+		nic  config.NIC
+	}{{North, c.Dataplane.North}, {South, c.Dataplane.South}} {
+		if side.nic.Kind() != config.DeviceAFPacket {
+			w = append(w, Want{side.role, side.nic.Device})
+		}
+	}
 	if c.Machine != nil && c.Machine.Control.InUse() {
 		w = append(w, Want{Control, c.Machine.Control.Device})
 	}

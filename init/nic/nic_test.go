@@ -142,9 +142,15 @@ func TestEveryNICIsReportedWithItsRoleAndAWantedOneThatIsAbsentToo(t *testing.T)
 
 func TestTheControlNICIsWantedOnlyIfThereIsAControlNetwork(t *testing.T) {
 	c := &config.Node{Machine: &config.Machine{}}
+	c.Dataplane.North.Device, c.Dataplane.South.Device = "pci:0000:00:03.0", "mac:52:54:00:00:00:02"
 	if got := Wants(c); len(got) != 2 {
 		t.Error(got)
 	}
+	c.Dataplane.South.Device = "af_packet:eth1"
+	if got := Wants(c); len(got) != 1 || got[0].Role != North {
+		t.Errorf("a kernel's interface is looked for on the PCI bus: %v", got)
+	}
+	c.Dataplane.South.Device = "mac:52:54:00:00:00:02"
 	c.Machine.Control.Device = "pci:0000:00:05.0"
 	if got := Wants(c); len(got) != 3 || got[2] != (Want{Control, "pci:0000:00:05.0"}) {
 		t.Error(got)
