@@ -66,7 +66,7 @@ func (n *node) openUp(ctx context.Context) {
 		groups = ""
 	}
 	super, err := supervisor.New(supervisor.Options{Now: phase.SinceKernel, Tell: n.tell, Logs: n.logs, Groups: groups,
-		Notify: "/run/weir/notify", Crashed: n.crashes.AddService}, services)
+		Notify: "/run/weir/notify", Crashed: n.crashes.AddService}, table(""))
 	if err != nil {
 		panic(err) // the table is wrong: a slip in the code
 	}
