@@ -12,6 +12,7 @@ import (
 
 // status is what the API tells of the boot.
 func (n *node) status() *api.BootStatus {
+	s := n.state.Status() // a dying disk may let it wait: not under the lock
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	b := &api.BootStatus{
@@ -29,7 +30,6 @@ func (n *node) status() *api.BootStatus {
 	for _, a := range n.nics {
 		b.Nics = append(b.Nics, nicStatus(a))
 	}
-	s := n.state.Status()
 	b.State = &api.State{Device: s.Device, Mode: s.Mode, Size: s.Size, Free: s.Free, Error: s.Error}
 	return b
 }
