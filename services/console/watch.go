@@ -59,7 +59,8 @@ func (s *session) nextOrPage(pages <-chan *facts.Facts, last *[]terminal.Line, p
 		if !ok {
 			return s.keys.next(0) // which knows why
 		}
-		if n%repaintAfter == 0 {
+		// Until all phases have ended, init writes to the same terminal.
+		if n%repaintAfter == 0 || report.Booting(f) || s.facts != nil && report.Booting(s.facts) {
 			p.Forget()
 		}
 		s.facts, *last = f, report.Page(f)

@@ -56,6 +56,16 @@ func phaseProblems(f *facts.Facts) (out []Problem) {
 	return out
 }
 
+// Booting reports whether phases have not ended.
+func Booting(f *facts.Facts) bool {
+	for _, p := range f.Boot.GetPhases() {
+		if p.Result == phasePending || p.Result == phaseRunning {
+			return true
+		}
+	}
+	return false
+}
+
 // nicProblems are those that no phase speaks of.
 func nicProblems(f *facts.Facts) (out []Problem) {
 	for _, p := range f.Boot.GetPhases() {
@@ -101,7 +111,7 @@ func serviceProblems(f *facts.Facts) (out []Problem) {
 			}
 			p.What = fmt.Sprintf("%s is not ready after %s%s", s.Name, Span(s.SinceSeconds), ended)
 		case serviceWaiting:
-			if s.SinceSeconds < slowStart {
+			if s.SinceSeconds < slowStart || Booting(f) { // for phases that have not ended
 				continue
 			}
 			p.What, p.Remedy = fmt.Sprintf("%s waits for %s", s.Name, s.WaitsFor), ""

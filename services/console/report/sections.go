@@ -152,6 +152,9 @@ func serviceText(f *facts.Facts) []string {
 	}
 	var parts []string
 	for _, s := range f.Services {
+		if strings.HasPrefix(s.Name, "console") && s.State == serviceReady && s.Restarts == 0 {
+			continue // or nobody would read this
+		}
 		text := s.Name + " " + s.State
 		if s.State == serviceReady {
 			text += " " + Span(s.SinceSeconds)
@@ -160,6 +163,9 @@ func serviceText(f *facts.Facts) []string {
 			text += fmt.Sprintf(", %d restarts", s.Restarts)
 		}
 		parts = append(parts, text)
+	}
+	if len(parts) == 0 {
+		return []string{"none but consoles"}
 	}
 	return flow(parts, "; ")
 }
@@ -171,20 +177,20 @@ func bootText(f *facts.Facts) []string {
 		return []string{"phases are not known: " + f.BootErr.Error()}
 	}
 	var parts []string
-	end, done := 0.0, true
+	end := 0.0
 	for _, p := range b.Phases {
 		text := fmt.Sprintf("%s %.1f", p.Name, p.TookSeconds)
 		switch p.Result {
 		case phaseOK:
 		case phasePending, phaseRunning:
-			text, done = p.Name+" "+p.Result, false
+			text = p.Name + " " + p.Result
 		default:
 			text += " " + strings.ToUpper(p.Result)
 		}
 		parts = append(parts, text)
 		end = max(end, p.StartedSeconds+p.TookSeconds)
 	}
-	if done {
+	if !Booting(f) {
 		parts = append(parts, fmt.Sprintf("all done at %.1f s", end))
 	}
 	if m := f.Node.GetMilestones(); m.GetTrafficReady() > 0 {
