@@ -15,7 +15,7 @@ import (
 
 // NodeStatus asks a node's control plane how it is.
 func (l *Lab) NodeStatus(ctx context.Context, n topology.Node) (*api.NodeStatus, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, l.kind.callTimeout())
 	defer cancel()
 	conn, err := l.kind.dial(n)
 	if err != nil {

@@ -22,6 +22,8 @@ type kind interface {
 	hugepages() int
 	// patience is how long each step towards readiness may take.
 	patience() time.Duration
+	// callTimeout is how long a node may take to answer a question.
+	callTimeout() time.Duration
 	// buildNetwork makes what all nodes share.
 	buildNetwork() error
 

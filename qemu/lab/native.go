@@ -21,6 +21,7 @@ func (native) name() string                 { return kindNamespaces }
 func (native) settle(context.Context) error { return nil }
 func (native) hugepages() int               { return pagesPerNode }
 func (native) patience() time.Duration      { return 30 * time.Second }
+func (native) callTimeout() time.Duration   { return 5 * time.Second }
 func (native) buildNetwork() error          { return nil }
 func (native) programs() []string           { return nodePrograms(kindNamespaces) }
 

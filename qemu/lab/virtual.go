@@ -40,10 +40,11 @@ const qemuName = "qemu"
 // adminPort is where a node's control plane listens (contract).
 const adminPort = 6090
 
-func (*virtual) name() string            { return kindQEMU }
-func (*virtual) hugepages() int          { return 0 }
-func (*virtual) patience() time.Duration { return 2 * time.Minute }
-func (*virtual) programs() []string      { return nodePrograms(kindQEMU) }
+func (*virtual) name() string               { return kindQEMU }
+func (*virtual) hugepages() int             { return 0 }
+func (*virtual) patience() time.Duration    { return 2 * time.Minute }
+func (*virtual) callTimeout() time.Duration { return 20 * time.Second }
+func (*virtual) programs() []string         { return nodePrograms(kindQEMU) }
 
 func (k *virtual) image(name string) string { return filepath.Join(filepath.Dir(k.Dir), "image", name) }
 
