@@ -95,13 +95,26 @@ type ended struct{ result, reason, remedy string }
 // phases are all of a boot, in their order.
 var phases = []string{"mounts", "modules", "identity", "state", "clock", "configuration", "network", "hugepages", "nics", "kernel", "services"}
 
-// phases is what the console's command says of them.
+// phases is what the console's command says of them. A busy init may not answer
+// at once.
 func (n *node) phases() map[string]ended {
 	n.t.Helper()
+	var all map[string]ended
+	eventually(n.t, patience, func() error {
+		text := n.ask("phases")
+		if all = parsePhases(text); len(all) < len(phases) {
+			return fmt.Errorf("the console tells of %d phases, not %d: %s", len(all), len(phases), text)
+		}
+		return nil
+	})
+	return all
+}
+
+func parsePhases(text string) map[string]ended {
 	all := map[string]ended{}
-	blocks := strings.Split(n.ask("phases"), "\n\n")
+	blocks := strings.Split(text, "\n\n")
 	for _, line := range strings.Split(blocks[0], "\n") {
-		if f := strings.Fields(line); len(f) >= 2 && f[0] != "PHASE" {
+		if f := strings.Fields(line); len(f) >= 6 {
 			all[f[0]] = ended{result: f[1]}
 		}
 	}
@@ -236,8 +249,9 @@ func (n *node) shell(line string) string {
 	n.t.Helper()
 	n.toPrompt(patience)
 	n.enterShell()
-	// A mark that the echo of the line does not contain.
-	if err := n.Send(line + "; echo sh''ell d''one\r"); err != nil {
+	// A mark that the echo of the line does not contain, in one word: init's own
+	// lines come in between.
+	if err := n.Send(line + "; echo shell''done\r"); err != nil {
 		n.t.Fatal(err)
 	}
 	got, err := n.ExpectMatch(time.Minute, shellDone)
@@ -253,7 +267,7 @@ func (n *node) shell(line string) string {
 	return got[1]
 }
 
-var shellDone = regexp.MustCompile(`(?s)\A(.*)shell done`)
+var shellDone = regexp.MustCompile(`(?s)\A(.*)shelldone`)
 
 // shellAway runs a line from which the shell does not come back.
 func (n *node) shellAway(line string) {
