@@ -24,8 +24,12 @@ import (
 	"weir/services/identity"
 )
 
-// callTimeout bounds one question to one program.
-const callTimeout = 3 * time.Second
+// callTimeout bounds one question to one program of this machine, and
+// remoteTimeout to one elsewhere, which also has to agree on keys first.
+const (
+	callTimeout   = 3 * time.Second
+	remoteTimeout = 10 * time.Second
+)
 
 // target is one program to ask.
 type target struct {
@@ -150,7 +154,11 @@ func askAll[T any](list []target, ask func(target) (T, error)) ([]T, []error) {
 
 // askNode calls the admin interface of a node.
 func askNode[T any](ctx context.Context, t target, call func(context.Context, api.AdminClient) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	timeout := callTimeout
+	if t.remote() {
+		timeout = remoteTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var zero T
 	conn, err := t.dial()
