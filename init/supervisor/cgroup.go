@@ -29,6 +29,9 @@ func (g Groups) Prepare() error {
 	if err := os.Mkdir(g.own().dir, 0o755); err != nil && !os.IsExist(err) {
 		return fmt.Errorf("make a cgroup: %w", err)
 	}
+	// It needs little, but that at once: a supervisor that starves is reset by the
+	// hardware watchdog. An error: there is no controller for that.
+	_ = g.own().write("cpu.weight", "10000")
 	return g.own().write("cgroup.procs", strconv.Itoa(os.Getpid()))
 }
 

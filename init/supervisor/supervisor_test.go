@@ -50,11 +50,11 @@ func TestAHungServiceIsEndedWithItsGoroutinesOnRecord(t *testing.T) {
 }
 
 func TestAStoppedServiceIsHungToo(t *testing.T) {
-	r := newRig(t, true, Spec{Name: "noded", Command: []string{"steady"}, Watchdog: 500 * time.Millisecond})
+	r := newRig(t, true, Spec{Name: "noded", Command: []string{"steady"}, Watchdog: 2 * time.Second})
 	r.is("noded", Ready)
 	syscall.Kill(r.status("noded").PID, syscall.SIGSTOP)
-	r.until("it was started again", func() bool { return r.status("noded").Restarts == 1 })
-	if s := r.status("noded"); s.LastEnd != "watchdog: silent for 500ms" {
+	r.until("it was started again", func() bool { return r.status("noded").Restarts > 0 })
+	if s := r.status("noded"); s.LastEnd != "watchdog: silent for 2s" {
 		t.Errorf("last end %q", s.LastEnd)
 	}
 }
@@ -127,7 +127,7 @@ func TestOperatorsStopStartAndRestartServices(t *testing.T) {
 func TestServicesStopInReverseOrder(t *testing.T) {
 	r := newRig(t, true,
 		Spec{Name: "dataplane", Command: []string{"steady"}},
-		Spec{Name: "noded", Command: []string{"stubborn"}, Stop: 300 * time.Millisecond})
+		Spec{Name: "noded", Command: []string{"stubborn"}, Stop: time.Second})
 	r.is("dataplane", Ready)
 	r.is("noded", Ready)
 	stopped := make(chan []string)
