@@ -33,6 +33,7 @@ func (n *node) boot() {
 		n.super.Meet(phaseMounts)
 	}
 	n.phase(phaseModules, n.loadModules)
+	n.state.Probed = n.findDisks()
 	n.end.PowerButton("")
 	n.dog.arm(config.DefaultWatchdog)
 	n.super.Pet(n.dog.feed)
@@ -89,8 +90,8 @@ func (n *node) openUp(ctx context.Context) {
 }
 
 func (n *node) loadModules() phase.Outcome {
-	l, o := modules.Boot()
-	n.modules = l
+	var o phase.Outcome
+	n.modules, n.probeDisks, o = modules.Boot()
 	late := mounts.Machine().Do(mounts.Late)
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -99,6 +100,19 @@ func (n *node) loadModules() phase.Outcome {
 		return late
 	}
 	return o
+}
+
+// findDisks goes on loading the modules of disks; the channel is closed at its end.
+func (n *node) findDisks() <-chan struct{} {
+	done := make(chan struct{})
+	n.end.Go(func() {
+		err := n.probeDisks()
+		close(done)
+		if err != nil {
+			n.phases.Update(phaseModules, modules.Degraded(err))
+		}
+	})
+	return done
 }
 
 // load is for phases that need a module of the kernel.

@@ -44,9 +44,11 @@ type node struct {
 	state   *state.System
 	clock   *clock.Clock
 	modules *modules.Loader // nil: none can be loaded
-	system  nic.System
-	super   *supervisor.Supervisor
-	dog     dog
+	// probeDisks is what is left of the phase modules for the background.
+	probeDisks func() error
+	system     nic.System
+	super      *supervisor.Supervisor
+	dog        dog
 
 	mu       sync.Mutex // guards the rest, which the API reads
 	line     cmdline.Line

@@ -1,8 +1,6 @@
 package modules
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -33,17 +31,5 @@ func TestAModuleIsFoundByWhatADeviceSaysOfItself(t *testing.T) {
 		if got := a.Modules(name); !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
-	}
-}
-
-func TestWhatDevicesSayOfThemselvesIsCollectedOnce(t *testing.T) {
-	dir := t.TempDir()
-	for path, text := range map[string]string{"pci/devices/a": "pci:x\n", "pci/devices/b": "pci:x\n", "platform/devices/c": "\n", "virtio/devices/d": "virtio:y\n"} {
-		path = filepath.Join(dir, "/sys/bus", path)
-		os.MkdirAll(path, 0o755)
-		os.WriteFile(filepath.Join(path, "modalias"), []byte(text), 0o644)
-	}
-	if got := modaliases(dir); !slices.Equal(got, []string{"pci:x", "virtio:y"}) {
-		t.Error(got)
 	}
 }

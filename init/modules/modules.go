@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
 	"github.com/u-root/u-root/pkg/kmodule"
-	"golang.org/x/sys/unix"
 
 	"weir/init/phase"
 	"weir/init/sysfs"
@@ -21,6 +19,12 @@ import (
 // that phase tells.
 func undeclared(root string) []string {
 	names := []string{"crc32c_generic", "ext4", "tun", "evdev"}
+	// Those that NICs are bound to later, see the package nic.
+	if groups, _ := os.ReadDir(filepath.Join(root, "/sys/kernel/iommu_groups")); len(groups) > 0 {
+		names = append(names, "vfio_iommu_type1", "vfio_pci")
+	} else {
+		names = append(names, "uio_pci_generic")
+	}
 	if _, err := os.Stat(filepath.Join(root, "/sys/firmware/efi")); err == nil {
 		names = append(names, "efivarfs", "efi_pstore")
 	}
@@ -68,72 +72,30 @@ func (l *Loader) Load(name string) error {
 	return failed
 }
 
-// Devices loads the modules of all devices, side by side, as many wait for
-// their hardware. Loading one makes more devices appear, a disk behind its
-// controller: it goes on until nothing new comes.
-func (l *Loader) Devices() (n int, failed error) {
-	done := map[string]bool{}
-	for {
-		var names []string
-		for _, modalias := range modaliases("") {
-			for _, m := range l.aliases.Modules(modalias) {
-				if !done[m] {
-					done[m] = true
-					names = append(names, m)
-				}
-			}
-		}
-		if len(names) == 0 {
-			return n, failed
-		}
-		for i, err := range l.loadAll(names) {
-			switch {
-			case err == nil:
-				n++
-			case !errors.Is(err, unix.ENODEV): // the driver does not want the device
-				failed = errors.Join(failed, fmt.Errorf("%s: %w", names[i], err))
-			}
-		}
-	}
-}
-
-// loadAll loads modules side by side and gives the error of each.
-func (l *Loader) loadAll(names []string) []error {
-	errs := make([]error, len(names))
-	var wait sync.WaitGroup
-	for i, name := range names {
-		wait.Go(func() { errs[i] = l.prober.Probe(name, "") })
-	}
-	wait.Wait()
-	return errs
-}
-
-// modaliases collects what the devices say of themselves.
-func modaliases(root string) []string {
-	paths, _ := filepath.Glob(filepath.Join(root, "/sys/bus/*/devices/*/modalias"))
-	var all []string
-	for _, path := range paths {
-		if text := sysfs.Text(path); text != "" {
-			all = append(all, text)
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-// Boot is the phase.
-func Boot() (*Loader, phase.Outcome) {
-	const remedy = "boot the image with the kernel that it was built with"
+// Boot is the phase. What it returns as later goes on with controllers of disks,
+// of which some take a minute, and with the disks behind them.
+func Boot() (l *Loader, later func() error, o phase.Outcome) {
 	l, err := NewLoader()
 	if err != nil {
-		return nil, phase.Fail(remedy, "%v", err)
+		return nil, func() error { return nil }, phase.Fail("boot the image with the kernel that it was built with", "%v", err)
 	}
+	s := &search{load: func(name string) error { return l.prober.Probe(name, "") }, aliases: l.aliases, done: map[string]bool{}}
 	var others sync.WaitGroup
-	others.Go(func() { l.loadAll(undeclared("")) })
-	n, failed := l.Devices()
+	others.Go(func() { s.loadAll(undeclared("")) })
+	slow, n, failed := s.waves()
 	others.Wait()
-	if failed != nil {
-		return l, phase.Degrade("see the kernel's log; the devices of these modules cannot be used", "%s", strings.ReplaceAll(failed.Error(), "\n", "; "))
+	later = func() error {
+		errs := s.loadAll(slow)
+		_, _, err := s.waves()
+		return errors.Join(report(slow, errs), err)
 	}
-	return l, phase.Detail("%d for this machine's devices", n)
+	if failed != nil {
+		return l, later, Degraded(failed)
+	}
+	return l, later, phase.Detail("%d for this machine's devices", n+len(slow))
+}
+
+// Degraded is the phase's outcome when some modules could not be loaded.
+func Degraded(err error) phase.Outcome {
+	return phase.Degrade("see the kernel's log; the devices of these modules cannot be used", "%v", err)
 }

@@ -62,23 +62,36 @@ func (f *found) notes(chosen candidate) []string {
 	return notes
 }
 
+// probeLimit is how long controllers of disks may take.
+const probeLimit = 2 * time.Minute
+
 // await searches until there is a state partition or disks have had their time
 // to appear. One that is yet to be formatted is taken only if no formatted one
 // comes a little later.
 func (s *System) await(ctx context.Context) found {
-	start := time.Now()
-	deadline := start.Add(s.Settle)
+	probed := s.Probed == nil
+	deadline := time.Now().Add(s.Settle)
+	if !probed {
+		deadline = time.Now().Add(probeLimit)
+	}
 	for {
 		f := s.search()
 		if c, ok := f.choose(); ok && c.content == ext4 {
 			return f
-		} else if ok || len(f.marked) > 0 {
+		} else if probed && (ok || len(f.marked) > 0) {
 			deadline = earlier(deadline, time.Now().Add(s.Settle/6))
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
 			return f
 		}
-		time.Sleep(s.Settle / 60)
+		select {
+		case <-s.Probed: // never, if it is nil
+			if !probed {
+				probed, deadline = true, time.Now().Add(s.Settle)
+			}
+			time.Sleep(s.Settle / 60)
+		case <-time.After(s.Settle / 60):
+		}
 	}
 }
 

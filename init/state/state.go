@@ -35,7 +35,9 @@ type System struct {
 	Run func(ctx context.Context, name string, args ...string) (output string, code int, err error)
 	// Reread makes the kernel read a disk's partition table again.
 	Reread func(device string) error
-	Settle time.Duration // how long disks may take to appear
+	Settle time.Duration // how long disks may take to appear once their controllers are known
+	// Probed is closed when that is so; nil: it is.
+	Probed <-chan struct{}
 
 	mu     sync.Mutex
 	status Status // guarded by mu
