@@ -18,6 +18,8 @@ type kind interface {
 	files() []string
 	// settle finds out, once per start, how nodes run on this machine.
 	settle(ctx context.Context) error
+	// death is what happens to a node that is killed.
+	death() string
 	// hugepages is how many of the machine's, of 2 MiB, a node takes.
 	hugepages() int
 	// patience is how long each step towards readiness may take.

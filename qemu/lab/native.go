@@ -19,6 +19,7 @@ type native struct{ *Lab }
 
 func (native) name() string                 { return kindNamespaces }
 func (native) settle(context.Context) error { return nil }
+func (native) death() string                { return "is killed" }
 func (native) hugepages() int               { return pagesPerNode }
 func (native) patience() time.Duration      { return 30 * time.Second }
 func (native) callTimeout() time.Duration   { return 5 * time.Second }

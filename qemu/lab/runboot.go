@@ -45,7 +45,7 @@ func (l *Lab) Booted(ctx context.Context, n topology.Node) (*api.NodeStatus, err
 	deadline := time.Now().Add(l.kind.patience())
 	for {
 		status, err := l.NodeStatus(ctx, n)
-		if err == nil && status.GetMilestones().GetTrafficReady() > 0 {
+		if err == nil && status.GetMilestones().GetTrafficReady() > 0 && len(status.GetBoot().GetPhases()) > 0 {
 			return status, nil
 		}
 		if err == nil {

@@ -22,8 +22,13 @@ func (l *Lab) killInTheMiddle(ctx context.Context, out io.Writer) (lost []error,
 	}
 	defer routes.Close()
 	client, targets := l.storyClient()
+	within, cancel := context.WithTimeout(ctx, l.kind.patience())
+	defer cancel()
+	if _, err := routes.Announced(within, victim); err != nil {
+		return nil, fmt.Errorf("wait until %s carries traffic: %w", victim.ID, err)
+	}
 
-	l.say("%d downloads and wrk with %d connections once more; in the middle of it %s is killed", storyDownloads, storyWrk, victim.ID)
+	l.say("%d downloads and wrk with %d connections once more; in the middle of it %s %s", storyDownloads, storyWrk, victim.ID, l.kind.death())
 	type killed struct {
 		withdrawn time.Duration
 		err       error
@@ -56,7 +61,7 @@ func (l *Lab) killInTheMiddle(ctx context.Context, out io.Writer) (lost []error,
 		return nil, err
 	}
 	back := time.Now()
-	within, cancel := context.WithTimeout(ctx, l.kind.patience())
+	within, cancel = context.WithTimeout(ctx, l.kind.patience())
 	defer cancel()
 	at, err := routes.Announced(within, victim)
 	if err != nil {

@@ -41,6 +41,7 @@ const qemuName = "qemu"
 const adminPort = 6090
 
 func (*virtual) name() string               { return kindQEMU }
+func (*virtual) death() string              { return "loses its power" }
 func (*virtual) hugepages() int             { return 0 }
 func (*virtual) patience() time.Duration    { return 2 * time.Minute }
 func (*virtual) callTimeout() time.Duration { return 20 * time.Second }

@@ -103,6 +103,10 @@ type Topology struct {
 
 	Controller        netip.Prefix // on the fabric
 	ControllerControl netip.Prefix // on the control network
+
+	// Unhurried has nodes and servers be taken for dead later: where many
+	// machines share few processors, one that waits its turn is not dead.
+	Unhurried bool
 }
 
 // ClusterName is in the certificates of all machines too.

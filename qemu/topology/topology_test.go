@@ -94,6 +94,14 @@ func TestTheProgramsAcceptTheirConfiguration(t *testing.T) {
 	if _, err := config.ParseCluster("cluster.yaml", []byte(text)); err != nil {
 		t.Errorf("cluster.yaml: %v", err)
 	}
+	top.Unhurried = true
+	text, err = top.ClusterYAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := config.ParseCluster("cluster.yaml", []byte(text)); err != nil || c.Health.Misses != 10 {
+		t.Errorf("cluster.yaml of machines: %v", err)
+	}
 	certificate := Certificate{CA: "/lab/pki/ca.crt", Cert: "/lab/pki/it.crt", Key: "/lab/pki/it.key"}
 	text, err = top.ConfigdYAML(ControllerPaths{Certificate: certificate, State: "/lab/controller/state"})
 	if err != nil {
