@@ -53,7 +53,7 @@ type Publication struct {
 	ServerISN uint32
 	Server    uint16
 	Ingress   uint16 // node that the connection's packets came through last
-	Closing   bool   // past its last useful data: FIN_WAIT, TIME_WAIT and the like
+	Closing   bool   // past its last useful data, both ways: TIME_WAIT and the like
 	Heard     bool   // the client's packets have come to that server: it is not one that was offered the connection in vain
 }
 

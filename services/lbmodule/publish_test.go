@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,11 +55,16 @@ func TestConnectionsArePublishedUntilTheKernelForgetsThem(t *testing.T) {
 		if err := (<-half).(*net.TCPConn).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
-		w.eventually("FIN_WAIT is published as closing", func() bool { p, ok := w.last(c); return ok && p.Closing })
+		w.eventually("the kernel is in FIN_WAIT", func() bool { return strings.HasPrefix(w.sockets(c), "FIN-WAIT") })
+		n := len(w.published(c))
+		w.eventually("it is published twice more", func() bool { return len(w.published(c)) >= n+2 })
+		if p, _ := w.last(c); p.Closing {
+			t.Errorf("%s: half-closed is published as closing", vip)
+		}
 		c.Close()
-		w.eventually("TIME_WAIT is published", func() bool {
+		w.eventually("TIME_WAIT is published as closing", func() bool {
 			p, _ := w.last(c)
-			return time.Since(p.at) < time.Second && w.sockets(c) == "TIME-WAIT"
+			return time.Since(p.at) < time.Second && p.Closing && w.sockets(c) == "TIME-WAIT"
 		})
 	}
 	w.noTranslationErrors()

@@ -78,7 +78,9 @@ func (c *conn) client() {
 		return
 	}
 	c.close()
-	f.finish()
+	if !f.ServerShuts { // else its last bytes may be on their way
+		f.finish()
+	}
 }
 
 // pause lets the plan's idle time pass, once.
@@ -185,7 +187,7 @@ func (c *conn) serve() {
 	}
 	down, greeting := f.down(c.server), f.greeting(c.server)
 	limit := greetingSize
-	if c.read == f.Up {
+	if c.read == f.Up || f.ServerShuts {
 		limit += f.Down
 	}
 	if !c.write(limit, func(b []byte, i int) {
@@ -199,10 +201,18 @@ func (c *conn) serve() {
 	}) {
 		return
 	}
-	if c.read == f.Up && f.ServerEnds || c.eof {
+	if c.read == f.Up && f.ServerEnds || f.ServerShuts || c.eof {
 		c.end()
 	}
-	if c.eof {
-		c.close()
+	if !c.eof {
+		return
+	}
+	c.close()
+	switch {
+	case !f.ServerShuts:
+	case c.read == f.Up:
+		f.finish()
+	default:
+		f.fail(fmt.Errorf("closed by the client after %d of %d bytes", c.read, f.Up))
 	}
 }

@@ -17,6 +17,7 @@ type Plan struct {
 	Up, Down    int           // bytes each way, the server's greeting not counted
 	ServerFirst bool          // the client waits for the greeting before it says a word
 	ServerEnds  bool          // the server closes first; otherwise the client
+	ServerShuts bool          // the server says all it has at once and closes its direction; the client goes on
 	Idle        time.Duration // pause of the client between the first half of Up and the rest
 	MayFail     bool          // a failure is an outcome, not a violation
 	Then        func(*Flow)   // called when it is done or has failed

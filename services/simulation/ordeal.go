@@ -18,6 +18,7 @@ type Ordeal struct {
 	Flows   int
 	End     time.Duration // of the mishaps
 	flips   float64       // share of the control datagrams in which a bit flips
+	halves  bool          // some servers close their direction at once, and their clients go on
 	quiet   time.Duration // if not 0: nothing new begins from here on
 	absent  map[int]bool  // nodes that are not there at first
 	missing map[int]bool  // servers that are not there at first
@@ -48,6 +49,7 @@ func NewOrdeal(seed uint64) *Ordeal {
 	if r := New(seed).Rand("flips"); r.IntN(3) == 0 {
 		o.flips = 0.02 * r.Float64()
 	}
+	o.halves = New(seed).Rand("shuts").IntN(2) == 0
 	if r := New(seed).Rand("the end"); r.IntN(4) == 0 {
 		o.massacre(r)
 	}
@@ -159,9 +161,12 @@ func (o *Ordeal) Run(c *Cluster) error {
 		t := tuple(i)
 		plan := Plan{Client: t.Client, VIP: t.VIP,
 			Up: 2 + r.IntN(20_000), Down: 1 + r.IntN(60_000), ServerFirst: i%3 == 0, ServerEnds: i%2 == 0, Idle: idle[r.IntN(len(idle))]}
+		if o.halves && (i%7 == 3 || i%16 == 0) {
+			plan.ServerEnds, plan.ServerShuts = false, true
+		}
 		first := plan
 		if i%8 == 0 { // the port is used again
-			first.ServerEnds, first.Idle = true, 0
+			first.ServerEnds, first.ServerShuts, first.Idle = true, false, 0
 			first.Then = func(f *Flow) {
 				if f.Done && c.Sim.Elapsed() < o.End && o.quiet == 0 {
 					c.Load.StartAfter(c.Client, f, plan)

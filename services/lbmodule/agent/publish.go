@@ -147,8 +147,11 @@ func (c *Core) publishFlow(k *flow.Key, f *Flow, copies int) {
 	if f.State != Established {
 		return
 	}
+	// FIN_WAIT alone is not closing, otherwise than S-40 has it: the client of a
+	// half-closed connection may speak for hours, and a TIME_WAIT of the tuple's
+	// last life, on another server, must not count as much.
 	e := wire.Publication{Key: *k, ClientISN: f.ClientISN, ServerISN: f.ServerISN, Server: c.cfg.Server, Ingress: f.Ingress,
-		Closing: f.Flags&(FlagServerFIN|FlagReset) != 0, Heard: f.Flags&FlagHeard != 0}
+		Closing: f.Closing(), Heard: f.Flags&FlagHeard != 0}
 	if w := &c.publisher.w; !w.Add(&e) {
 		c.sendPublications(copies)
 		w.Add(&e)

@@ -126,7 +126,7 @@ func TestWhatIsPublishedOfAConnection(t *testing.T) {
 	}{
 		"established":                 {Established, 0, true, false},
 		"the client has ended":        {Established, FlagClientFIN, true, false},
-		"FIN_WAIT":                    {Established, FlagServerFIN, true, true},
+		"half-closed by the server":   {Established, FlagServerFIN, true, false},
 		"TIME_WAIT":                   {Established, FlagServerFIN | FlagClientFIN, true, true},
 		"reset":                       {Established, FlagReset, true, true},
 		"not committed: none, as yet": {Pending, 0, false, false},
