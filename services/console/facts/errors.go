@@ -28,7 +28,7 @@ func (a *Asker) lastErrors(ctx context.Context, services []*api.Service) []Logge
 		stream, err := a.Machine.Logs(ctx, &api.LogsRequest{Source: source, Lines: searched})
 		for err == nil {
 			var line *api.LogLine
-			if line, err = stream.Recv(); err == nil && isError(line.Text) {
+			if line, err = stream.Recv(); err == nil && isError(source, line.Text) {
 				out = append(out, LoggedError{source, line.Seconds, message(line.Text)})
 			}
 		}
@@ -37,8 +37,10 @@ func (a *Asker) lastErrors(ctx context.Context, services []*api.Service) []Logge
 	return out[:min(len(out), keptErrors)]
 }
 
-func isError(line string) bool {
-	return strings.Contains(line, "level=ERROR") || strings.Contains(line, "level=WARN") ||
+// isError knows how the programs write what went wrong: slog's levels, the words
+// of Go's runtime, and init's about a service that ended.
+func isError(source, line string) bool {
+	return source == "init" && strings.Contains(line, " ended: ") || strings.Contains(line, "level=ERROR") || strings.Contains(line, "level=WARN") ||
 		strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:")
 }
 
