@@ -60,7 +60,7 @@ type node struct {
 
 func newNode() *node {
 	n := &node{console: newConsole(), logs: logs.NewStore(phase.SinceKernel), end: ending.New(), clock: clock.New(),
-		state: state.Machine(run)}
+		state: state.Machine(run), probeDisks: func() error { return nil }}
 	n.dog.none = "it was not looked for yet"
 	n.crashes = crash.NewStore(time.Now, n.tell)
 	n.system = nic.System{Load: n.load}
