@@ -13,9 +13,9 @@ import (
 // How long things may take. A machine under TCG that shares two cores with
 // others is slow; what is measured exactly is measured elsewhere.
 const (
-	bootPatience = 2 * time.Minute  // from switching on to the end of the phases
-	uefiPatience = 4 * time.Minute  // the same through OVMF
-	patience     = 30 * time.Second // anything else on a running node
+	bootPatience = 2 * time.Minute // from switching on to the end of the phases
+	uefiPatience = 4 * time.Minute // the same through OVMF
+	patience     = time.Minute     // anything else on a running node
 )
 
 // machine describes the computer under test: three NICs, two cores, a watchdog,
