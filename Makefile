@@ -35,7 +35,7 @@ PACKAGES := build-essential ca-certificates pkg-config \
 	qemu-system-x86 ovmf ipxe-qemu systemd-boot-efi \
 	zstd kmod binutils mtools dosfstools gdisk e2fsprogs
 
-.PHONY: help deps have-deps node build image check test run up down lab-run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
+.PHONY: help deps have-deps node build image check test test-long run up down lab-run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
 
 help: ## this list
 	@echo "Weir $(VERSION). As root:"
@@ -69,6 +69,9 @@ check: build ## the quick tests (under 3 minutes)
 
 test: build image ## every test: unit, fuzz seeds, simulation, namespace lab, the image
 	$(BIN)/weir-test $(if $(NO_SKIPS),-no-skips)
+
+test-long: build image ## what takes hours: power cuts at 200 moments, each with a boot, and the like
+	$(BIN)/weir-test -long $(if $(NO_SKIPS),-no-skips)
 
 run: build ## the whole story: lab, real client traffic, a node killed, tables, clean up
 	$(BIN)/weir-lab run

@@ -16,9 +16,10 @@ import (
 // These bring up the namespace lab and machines with the image, so they run
 // alone. Tests of the image that take long have a name of their own.
 const (
-	labPackage  = "weir/qemu/labtest"
-	bootPackage = "weir/qemu/boottest"
-	longTests   = "^TestLong"
+	labPackage     = "weir/qemu/labtest"
+	bootPackage    = "weir/qemu/boottest"
+	clusterPackage = "weir/qemu/qemutest"
+	longTests      = "^TestLong"
 	// This one looks into the image, which "make check" does not build.
 	imagePackage = "weir/image/imagetest"
 )
@@ -63,7 +64,9 @@ func run(total *tally, o options) error {
 		args = append(args, "-race")
 	}
 	for _, p := range packages {
-		if p != labPackage && p != bootPackage && !(o.quick && p == imagePackage) {
+		switch {
+		case p == labPackage, p == bootPackage, p == clusterPackage, o.quick && p == imagePackage:
+		default:
 			args = append(args, p)
 		}
 	}
@@ -73,7 +76,12 @@ func run(total *tally, o options) error {
 	if o.quick {
 		return nil
 	}
-	return total.goTest(true, alone("45m", labPackage))
+	for _, args := range [][]string{alone("45m", labPackage), alone("30m", clusterPackage), alone("45m", "-skip", longTests, bootPackage)} {
+		if err := total.goTest(true, args); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func runLong(total *tally, _ options) error {
