@@ -84,7 +84,7 @@ func newRig(t *testing.T, prepare func(*fakes), tune func(*session)) *rig {
 			t.Errorf("a VT100 does not know %q", u)
 		}
 	})
-	r.sees("Type a command")
+	r.sees("Type a command", "up 12 min")
 	return r
 }
 

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	searched   = 100 // lines of each log
-	keptErrors = 5
+	searchLines = 50 // of each log
+	keptErrors  = 5
 )
 
 // lastErrors are the newest warnings and errors of init and the services,
@@ -25,7 +25,7 @@ func (a *Asker) lastErrors(ctx context.Context, services []*api.Service) []Logge
 	}
 	var out []LoggedError
 	for _, source := range sources {
-		stream, err := a.Machine.Logs(ctx, &api.LogsRequest{Source: source, Lines: searched})
+		stream, err := a.Machine.Logs(ctx, &api.LogsRequest{Source: source, Lines: searchLines})
 		for err == nil {
 			var line *api.LogLine
 			if line, err = stream.Recv(); err == nil && isError(source, line.Text) {

@@ -22,8 +22,13 @@ import (
 	"weir/services/config"
 )
 
-// answerTime is how long a program may take to answer.
-const answerTime = 2 * time.Second
+const (
+	// answerTime is how long all programs together may take to answer: on a
+	// machine that is out of breath they do so late.
+	answerTime = 5 * time.Second
+	// errorsEvery is how often logs are searched, which is the most work.
+	errorsEvery = 10 * time.Second
+)
 
 // Facts are what was known at one moment. A part that is nil has its error.
 type Facts struct {
@@ -59,6 +64,7 @@ type Asker struct {
 	Admin     api.AdminClient
 	Dataplane api.DataplaneClient
 	last      *Facts
+	searched  time.Time // when the logs were
 }
 
 // Names of the sockets in the run directory.
@@ -133,7 +139,11 @@ func (a *Asker) askInit(ctx context.Context, f *Facts) {
 		return
 	}
 	f.Services = s.Services
-	f.Errors = a.lastErrors(ctx, s.Services)
+	if a.last != nil && f.At.Sub(a.searched) < errorsEvery {
+		f.Errors = a.last.Errors
+		return
+	}
+	f.Errors, a.searched = a.lastErrors(ctx, s.Services), f.At
 }
 
 // askNode asks the control plane, and the dataplane itself when that does not

@@ -39,6 +39,14 @@ func Page(f *facts.Facts) []terminal.Line {
 	return append(page, terminal.Line{Text: Help, Style: terminal.Reverse})
 }
 
+// Waiting is the page before anything is known.
+func Waiting() []terminal.Line {
+	page := make([]terminal.Line, terminal.Rows)
+	page[0] = terminal.Line{Text: " Weir " + version.Version + "  asking init, noded and dataplane", Style: terminal.Reverse}
+	page[terminal.Rows-1] = terminal.Line{Text: Help, Style: terminal.Reverse}
+	return page
+}
+
 // problemRoom is how many lines problems take at most.
 const problemRoom = 11
 
