@@ -50,15 +50,18 @@ func contentOf(r io.ReaderAt) (content, error) {
 // and zeros in the rest of its first MiB and in its last. Sectors of the very
 // table that it is to get may be there too: then a power cut interrupted that.
 func marked(r io.ReaderAt, d disk) (bool, error) {
-	first := make([]byte, mib)
 	if d.size < 4*mib {
+		return false, nil
+	}
+	first := make([]byte, mib)
+	if n, err := r.ReadAt(first[:len(DiskMark)], 0); n < len(DiskMark) {
+		return false, fmt.Errorf("read its begin: %w", err)
+	}
+	if string(first[:len(DiskMark)]) != DiskMark {
 		return false, nil
 	}
 	if n, err := r.ReadAt(first, 0); n < len(first) {
 		return false, fmt.Errorf("read its first MiB: %w", err)
-	}
-	if !bytes.HasPrefix(first, []byte(DiskMark)) {
-		return false, nil
 	}
 	clear(first[:len(DiskMark)])
 	last := make([]byte, mib)

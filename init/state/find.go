@@ -43,13 +43,18 @@ func (s *System) look(d disk, f *found) error {
 		return err
 	}
 	defer file.Close()
+	// The mark first: while it stands, a table that is there already is one that
+	// was not finished, and the kernel does not look at it.
+	ours, err := marked(file, d)
+	if ours {
+		f.marked = append(f.marked, d)
+	}
+	if ours || err != nil {
+		return err
+	}
 	parts, err := gpt.Read(file, d.size, d.sector)
 	if errors.Is(err, gpt.ErrNone) {
-		ours, err := marked(file, d)
-		if ours {
-			f.marked = append(f.marked, d)
-		}
-		return err
+		return nil
 	}
 	if err != nil {
 		return err

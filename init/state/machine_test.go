@@ -74,6 +74,9 @@ func (m *machine) reread(device string) error {
 		return err
 	}
 	name := filepath.Base(device)
+	if len(b) < 512 || b[510] != 0x55 || b[511] != 0xaa {
+		return nil // without a protective MBR the kernel looks for no GPT
+	}
 	parts, err := gpt.Read(strings.NewReader(string(b)), int64(len(b)), 512)
 	if err != nil {
 		return nil
