@@ -73,10 +73,10 @@ test: build image ## every test: unit, fuzz seeds, simulation, namespace lab, th
 test-long: build image ## what takes hours: power cuts at 200 moments, each with a boot, and the like
 	$(BIN)/weir-test -long $(if $(NO_SKIPS),-no-skips)
 
-run: build ## the whole story: lab, real client traffic, a node killed, tables, clean up
-	$(BIN)/weir-lab run
+run: build image ## the whole story: nodes boot in QEMU, clients call, one node loses its power, tables, clean up
+	$(BIN)/weir-lab -qemu run
 
-up: build image ## start a cluster of nodes that boot the image in QEMU, and leave it running
+up: build image ## start the same cluster in QEMU and leave it running
 	$(BIN)/weir-lab -qemu up
 
 down: ## remove it
