@@ -58,9 +58,9 @@ func (r *Recorder) Take(m *api.CapturedFrames) (enough bool, err error) {
 
 // Summary says in one line what was recorded.
 func (r *Recorder) Summary() string {
-	s := fmt.Sprintf("%d frames, %d bytes", r.recorded, r.writer.Size())
+	s := fmt.Sprintf("%d packets, %d bytes", r.recorded, r.writer.Size())
 	if r.lost > 0 {
-		s += fmt.Sprintf("; %d frames were too fast and are missing", r.lost)
+		s += fmt.Sprintf("; %d more were too fast and are missing", r.lost)
 	}
 	return s
 }

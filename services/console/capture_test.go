@@ -33,7 +33,7 @@ func TestCapturesAreShownAndRecorded(t *testing.T) {
 	r.sees("Password:")
 	r.types(password + "\r")
 	file := filepath.Join(r.dir, "capture-north.pcapng")
-	r.sees("01:46:40.000000 in  ARP who has 10.10.0.1? tell 10.10.0.11", "2 frames, ", "3 frames were too fast and are missing")
+	r.sees("01:46:40.000000 in  ARP who has 10.10.0.1? tell 10.10.0.11", "2 packets, ", "3 more were too fast")
 	r.wasAsked("capture north host 10.10.0.1 port 179")
 	if b, err := os.ReadFile(file); err != nil || strings.Count(string(b), string(arpFrame)) != 2 {
 		t.Errorf("the file has %d bytes: %v", len(b), err)
@@ -42,7 +42,7 @@ func TestCapturesAreShownAndRecorded(t *testing.T) {
 	r.on("capture south") // until Ctrl-C
 	r.sees("out ARP who has 10.10.0.1?")
 	r.types("\x03")
-	r.sees("4 frames, ")
+	r.sees("4 packets, ")
 	r.atPrompt()
 	r.change(func() { r.frames = nil })
 	r.does("capture north", "another capture runs; end it first")

@@ -32,7 +32,7 @@ func (f *fakeNode) Capture(r *api.CaptureRequest, s grpc.ServerStreamingServer[a
 func TestCaptureFromANode(t *testing.T) {
 	fakeLab(t)
 	got := ctl("--lab", "capture", "lb2", "north", "--count", "2", "--host", "10.10.0.1")
-	for _, want := range []string{"01:46:40.000000 in  ARP who has 10.10.0.1? tell 10.10.0.11\n", "01:46:40.000001 out ", "2 frames, ", "; 3 frames were too fast", "exit 0"} {
+	for _, want := range []string{"01:46:40.000000 in  ARP who has 10.10.0.1? tell 10.10.0.11\n", "01:46:40.000001 out ", "2 packets, ", "; 3 more were too fast", "exit 0"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
