@@ -29,6 +29,7 @@ type unit struct {
 	restarts int
 	says     string
 	lastEnd  string
+	recorded string        // how the last life ended that a record was kept of
 	cpu      time.Duration // of former lives
 }
 
@@ -41,7 +42,7 @@ type hands interface {
 }
 
 // abortGrace is how long a service that hangs has to write its goroutines.
-const abortGrace = 2 * time.Second
+const abortGrace = 5 * time.Second
 
 // enter changes the state.
 func (u *unit) enter(s State, now time.Duration) { u.state, u.since = s, now }
@@ -197,7 +198,9 @@ func (u *unit) ended(now time.Duration, life int, e end) {
 	u.until = now + delay(u.row)
 	u.enter(BackingOff, now)
 	u.tell("%s ended: %s; %s", u.Name, u.lastEnd, u.outlook())
-	if !e.clean && (u.row <= 3 || u.row%10 == 0) {
+	// The hundredth record of the same end says no more than the third.
+	if !e.clean && (u.lastEnd != u.recorded || u.row <= 3 || u.row%10 == 0) {
+		u.recorded = u.lastEnd
 		u.hands.crashed(u, u.lastEnd)
 	}
 }

@@ -154,8 +154,13 @@ func TestDelaysGrowToThirtySecondsAndNeverEnd(t *testing.T) {
 	if f.restarts != 12 || f.count("crashed") != 4 { // the first three and the tenth
 		t.Errorf("restarts %d, records %d", f.restarts, f.count("crashed"))
 	}
-	if last := f.did[len(f.did)-2]; !strings.Contains(last, "ended 12 times in a row") {
-		t.Errorf("said %q", last)
+	f.pass(0)
+	f.ends("exit status 2")
+	if f.count("crashed exit status 2") != 1 {
+		t.Error("no record of an end that is new")
+	}
+	if f.count("tell console ended: signal: killed; next start in 30s (ended 12 times in a row") != 1 {
+		t.Errorf("did %q", f.did)
 	}
 }
 
