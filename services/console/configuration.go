@@ -65,7 +65,7 @@ func (s *session) configErrors(ctx context.Context) error {
 	f := s.gather(ctx)
 	var out []string
 	for _, p := range f.Boot.GetPhases() {
-		if p.Name == "configuration" && p.Reason != "" {
+		if p.Name == "configuration" && p.Result != "ok" && p.Reason != "" {
 			out = append(out, fmt.Sprintf("%s: %s", p.Result, p.Reason), "  -> "+p.Remedy)
 		}
 	}
