@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"weir/init/cpus"
 )
 
 func TestServicesStartWhenTheirConditionsAndServicesAreThere(t *testing.T) {
@@ -183,5 +185,19 @@ func TestTheLoopFeedsTheHardwareWatchdogWhileItTurns(t *testing.T) {
 	case <-fed:
 		t.Error("fed while it hangs")
 	case <-time.After(3 * tick / 2):
+	}
+}
+
+func TestTheReservedCoresAreKeptFromInitItself(t *testing.T) {
+	var s Supervisor
+	if err := s.Reserve(cpus.Of(0, 1)); err == nil {
+		t.Error("cores are kept free without cgroups")
+	}
+	s.Groups = Groups(t.TempDir())
+	if err := os.Mkdir(s.Groups.own().dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reserve(cpus.Of(0, 1)); err != nil || s.Groups.own().read("cpuset.cpus") != "0-1" {
+		t.Errorf("init's cores %q: %v", s.Groups.own().read("cpuset.cpus"), err)
 	}
 }
