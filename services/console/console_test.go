@@ -40,7 +40,7 @@ var exercised = []struct {
 	want []string
 }{
 	{"status", []string{"lb1 of lab", "announced, healthy"}},
-	{"phases", []string{"PHASE", "hugepages", "services         ok       3.35 s", "announced        reached  9.40 s"}},
+	{"phases", []string{"PHASE", "hugepages", "disk, node lb1, which is longe..", "services         ok       3.35 s", "announced        reached  9.40 s"}},
 	{"nics", []string{"0000:00:03.0  52:54:00:00:01:11  1af4:1041  vfio-pci", "8086:10d3"}},
 	{"links", []string{"north       up    912331", "eth0        up    4410", "10.10.0.1  10.10.0.1  north  52:54:00:00:00:01  reachable"}},
 	{"bgp", []string{"lb2        left   10.10.0.111  10.10.0.1  established  12 min 20 s  2"}},

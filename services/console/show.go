@@ -10,6 +10,7 @@ import (
 
 	"weir/services/console/facts"
 	"weir/services/console/report"
+	"weir/services/console/terminal"
 )
 
 // table aligns columns, two spaces apart.
@@ -67,21 +68,24 @@ func showStatus(s *session, ctx context.Context, args []string) error {
 	return shown(s, ctx, args, func(f *facts.Facts) ([]string, error) { return report.Status(f), nil })
 }
 
+// phaseDetail is what fits beside a phase, in characters.
+const phaseDetail = 32
+
 func showPhases(s *session, ctx context.Context, args []string) error {
 	return shown(s, ctx, args, func(f *facts.Facts) ([]string, error) {
 		if f.Boot == nil {
 			return nil, f.BootErr
 		}
-		rows := [][]string{{"PHASE", "RESULT", "STARTED", "TOOK"}}
+		rows := [][]string{{"PHASE", "RESULT", "STARTED", "TOOK", ""}}
 		var notes []string
 		for _, p := range f.Boot.Phases {
-			rows = append(rows, []string{p.Name, p.Result, fmt.Sprintf("%.2f s", p.StartedSeconds), fmt.Sprintf("%.2f s", p.TookSeconds)})
-			if p.Reason != "" {
-				notes = append(notes, "", fmt.Sprintf("%s %s: %s", p.Name, p.Result, p.Reason))
+			row := []string{p.Name, p.Result, fmt.Sprintf("%.2f s", p.StartedSeconds), fmt.Sprintf("%.2f s", p.TookSeconds), ""}
+			if report.Bad(p) {
+				notes = append(notes, "", fmt.Sprintf("%s %s: %s", p.Name, p.Result, p.Reason), "  -> "+p.Remedy)
+			} else {
+				row[4] = terminal.Cut(p.Reason, phaseDetail)
 			}
-			if p.Remedy != "" {
-				notes = append(notes, "  -> "+p.Remedy)
-			}
+			rows = append(rows, row)
 		}
 		if m := f.Node.GetMilestones(); m != nil {
 			for _, v := range []struct {

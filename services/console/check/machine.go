@@ -23,7 +23,7 @@ func (r *run) nics(context.Context) {
 	}
 	reason, remedy := "the boot phase nics did not find it", "see: nics, and compare with machine and dataplane in node.yaml"
 	for _, p := range r.f.Boot.Phases {
-		if p.Name == "nics" && p.Reason != "" {
+		if p.Name == "nics" && (p.Result == "failed" || p.Result == "degraded") {
 			reason = p.Reason
 			if p.Remedy != "" {
 				remedy = p.Remedy

@@ -47,9 +47,13 @@ const (
 	phaseOK       = "ok"
 )
 
+// Bad reports whether a phase did not do what it should. Another one's reason is
+// what it did.
+func Bad(p *api.Phase) bool { return p.Result == phaseFailed || p.Result == phaseDegraded }
+
 func phaseProblems(f *facts.Facts) (out []Problem) {
 	for _, p := range f.Boot.GetPhases() {
-		if p.Result == phaseFailed || p.Result == phaseDegraded {
+		if Bad(p) {
 			out = append(out, Problem{What: fmt.Sprintf("boot phase %s %s: %s", p.Name, p.Result, p.Reason), Remedy: p.Remedy, Grave: p.Result == phaseFailed})
 		}
 	}
@@ -69,7 +73,7 @@ func Booting(f *facts.Facts) bool {
 // nicProblems are those that no phase speaks of.
 func nicProblems(f *facts.Facts) (out []Problem) {
 	for _, p := range f.Boot.GetPhases() {
-		if p.Name == "nics" && (p.Result == phaseFailed || p.Result == phaseDegraded) {
+		if p.Name == "nics" && Bad(p) {
 			return nil
 		}
 	}
@@ -230,7 +234,7 @@ func configProblems(f *facts.Facts) (out []Problem) {
 func told(f *facts.Facts, phase string) bool {
 	for _, p := range f.Boot.GetPhases() {
 		if p.Name == phase {
-			return p.Result == phaseFailed || p.Result == phaseDegraded
+			return Bad(p)
 		}
 	}
 	return false
