@@ -64,16 +64,16 @@ func (s *Supervisor) Watchdog(ctx context.Context, alive func(context.Context) e
 	if interval <= 0 {
 		return
 	}
-	// A look that takes all of its time must not make the next word too late.
-	tick := time.NewTicker(interval / 3)
-	defer tick.Stop()
+	// A look begins a third of the interval after the last word and may take most
+	// of the rest: a busy machine answers slowly, but it does.
+	pause, patience := interval/3, interval*7/12
 	for hung := false; ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(pause):
 		}
-		look, cancel := context.WithTimeout(ctx, interval/3)
+		look, cancel := context.WithTimeout(ctx, patience)
 		err := alive(look)
 		cancel()
 		switch {

@@ -175,7 +175,9 @@ func (l *Loop) Run(ctx context.Context) {
 		l.read(buf)
 		if now := clock(); now >= next {
 			l.tick(now)
-			next = max(next+l.core.Step(), clock())
+			// This thread goes before all ordinary ones: also when it is late it
+			// leaves them some time.
+			next = max(next+l.core.Step(), clock()+l.core.Step()/4)
 		}
 		if v := l.core.View(); v.Version != l.seen {
 			l.seen = v.Version
