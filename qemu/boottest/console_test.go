@@ -37,15 +37,14 @@ var exchanges = []exchange{
 	{"check", "router " + routerAddress},
 }
 
-func TestEveryCommandOfTheConsoleAnswersOnTheSerialLine(t *testing.T) {
-	n, _ := serving(t)
+func everyCommand(n *node, _ *frr) {
 	used := map[string]bool{}
 	for _, e := range exchanges {
 		used[strings.Fields(e.command)[0]] = true
 		n.eventuallySays(e.command, e.words, patience)
 	}
 	if strings.Contains(n.ask("config"), "$2a$") {
-		t.Error("the configuration is shown with the hash of the password")
+		n.t.Error("the configuration is shown with the hash of the password")
 	}
 
 	used["logs"] = true
@@ -54,7 +53,7 @@ func TestEveryCommandOfTheConsoleAnswersOnTheSerialLine(t *testing.T) {
 
 	used["login"], used["logout"] = true, true
 	if err := n.Send("logout\r"); err != nil { // to the status page
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
 	n.toPrompt(patience)
 	n.refusesWithoutPassword("restart noded")
@@ -66,17 +65,22 @@ func TestEveryCommandOfTheConsoleAnswersOnTheSerialLine(t *testing.T) {
 	n.says("the shell", n.shell("cat /proc/1/comm"), "init")
 
 	used["capture"] = true
-	n.says("the capture", n.ask("capture north -c 5"), routerAddress)
+	n.says("the capture", n.ask("capture north -c 5"), routerAddress+"|5 packets|.pcapng")
 
 	used["watch"], used["reboot"], used["poweroff"] = true, true, true
 	for _, line := range strings.Split(n.ask("help"), "\n") {
 		if m := helpLine.FindStringSubmatch(line); m != nil && !used[m[1]] {
-			t.Errorf("the command %q is not exercised", m[1])
+			n.t.Errorf("the command %q is not exercised", m[1])
 		}
 	}
+}
+
+func rebootAndPowerOff(n *node, r *frr) {
 	n.reboots()
 	n.fine(bootPatience, phases...)
+	n.serves(r)
 	n.switchOff()
+	r.withdrawn(patience)
 }
 
 var helpLine = regexp.MustCompile(`^([a-z]+)(?: \S+)* {2,}\S`)
@@ -116,16 +120,15 @@ func (n *node) refusesWithoutPassword(command string) {
 	}
 }
 
-func TestTheNetworkChecksNameTheCauseWhenTheNorthLinkIsDown(t *testing.T) {
-	n, r := serving(t)
+func northLinkDown(n *node, r *frr) {
 	if err := n.Link("north", false); err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
 	r.withdrawn(patience)
-	n.eventuallySays("check", "north|no link|cable", patience)
+	n.eventuallySays("check", "north link|router "+routerAddress+": not reachable: the north link is down|cable", patience)
 	n.eventuallySays("status", "no link on the north NIC|check cable, transceiver and switch port", patience)
 	if err := n.Link("north", true); err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
 	n.serves(r)
 }
@@ -134,6 +137,6 @@ func TestTheNetworkChecksNameTheCauseWhenTheRouterRefusesBGP(t *testing.T) {
 	n := switchOn(t, machine(t, stateDisk(t, good(t, freePort(t)).files())))
 	n.fine(bootPatience, phases...)
 	n.eventuallySays("bgp", "connection refused", patience)
-	n.eventuallySays("check", "router "+routerAddress+"|refused", patience)
+	n.eventuallySays("check", "router "+routerAddress+": answers ARP|the router refuses: nothing listens there; start BGP on the router", patience)
 	n.eventuallySays("status", "no BGP session|connection refused", patience)
 }

@@ -16,11 +16,6 @@ func TestAHealthyNodeBootsFromKernelAndInitramfs(t *testing.T) {
 	n.eventuallySays("status", "lb1 of boottest|slot net|6d5f0f5c-2f0e-4a59-9c38-0123456789ab|WEIR-0001|read-write", patience)
 	n.eventuallySays("nics", "vfio-pci|"+northMAC.String()+"|"+southMAC.String()+"|"+controlMAC.String(), patience)
 
-	// What it keeps outlives a reboot.
-	n.login()
-	n.reboots()
-	n.fine(bootPatience, phases...)
-	n.serves(r)
 	n.switchOff()
 	r.withdrawn(patience)
 	checkFS(t, extract(t, disk))

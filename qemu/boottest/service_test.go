@@ -8,6 +8,28 @@ import (
 	"time"
 )
 
+// One machine serves for all of what an operator sees of a node that works, and
+// does to it.
+func TestANodeThatServes(t *testing.T) {
+	n, r := serving(t)
+	for _, part := range []struct {
+		name string
+		test func(*node, *frr)
+	}{
+		{"every command of the console answers on the serial line", everyCommand},
+		{"the network checks name the cause when the north link is down", northLinkDown},
+		{"a hung dataplane is ended by the watchdog and comes back", hungDataplane},
+		{"a dataplane that is killed ten times backs off and comes back", dataplaneKilled},
+		{"it reboots and switches off when it is told to", rebootAndPowerOff},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			n, r := *n, *r
+			n.t, r.t = t, t
+			part.test(&n, &r)
+		})
+	}
+}
+
 // serving is a node that serves, logged in at its console.
 func serving(t *testing.T) (*node, *frr) {
 	t.Helper()
@@ -18,41 +40,43 @@ func serving(t *testing.T) (*node, *frr) {
 	return n, r
 }
 
-func TestADataplaneThatIsKilledTenTimesBacksOffAndComesBack(t *testing.T) {
-	n, r := serving(t)
+func dataplaneKilled(n *node, r *frr) {
+	n.login()
+	before, _ := strconv.Atoi(n.service("dataplane").restarts)
 	told := false
 	for i := range 10 {
 		n.kill("dataplane", "KILL")
 		if i >= 6 { // by now it stays away for longer than the hold time
 			r.withdrawn(patience)
 		}
-		eventually(t, 3*time.Minute, func() error {
+		eventually(n.t, 3*time.Minute, func() error {
 			s := n.service("dataplane")
 			if s.state == "backing off" && !told {
 				text := oneLine(n.ask("status"))
 				told = strings.Contains(text, "dataplane ended, last signal: killed; started again in") && strings.Contains(text, "see: logs dataplane")
 			}
-			if got, _ := strconv.Atoi(s.restarts); s.state != "ready" || got != i+1 {
+			if got, _ := strconv.Atoi(s.restarts); s.state != "ready" || got != before+i+1 {
 				return fmt.Errorf("after %d kills the dataplane is %q", i+1, s.line)
 			}
 			return nil
 		})
 	}
 	if !told {
-		t.Error("ten deaths in a row, and the console never told of a back-off")
+		n.t.Error("ten deaths in a row, and the console never told of a back-off")
 	}
 	n.serves(r)
 	n.eventuallySays("services", "signal: killed", patience)
 }
 
-func TestAHungDataplaneIsEndedByTheWatchdogAndComesBack(t *testing.T) {
-	n, r := serving(t)
+func hungDataplane(n *node, r *frr) {
+	n.login()
+	before, _ := strconv.Atoi(n.service("dataplane").restarts)
 	n.kill("dataplane", "STOP")
 	r.withdrawn(time.Minute)
 	n.eventuallySays("services", "watchdog", time.Minute)
 	n.serves(r)
-	if s := n.service("dataplane"); s.restarts != "1" {
-		t.Errorf("the dataplane is %q", s.line)
+	if after, _ := strconv.Atoi(n.service("dataplane").restarts); after != before+1 {
+		n.t.Errorf("%d restarts, there were %d before", after, before)
 	}
 }
 
