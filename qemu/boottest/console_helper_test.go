@@ -135,7 +135,7 @@ func oneLine(text string) string { return strings.Join(strings.Fields(text), " "
 func (n *node) phase(name string, within time.Duration) ended {
 	n.t.Helper()
 	// Its line on the console comes first: asking all the time slows it down.
-	line := regexp.MustCompile(`(?m)^\[ *[0-9.]+\] ` + name + ` +(ok|degraded|failed|skipped) `)
+	line := regexp.MustCompile(`\[ *[0-9.]+\] ` + name + ` +(ok|degraded|failed|skipped) `)
 	_ = poll(within, func() error {
 		if !line.MatchString(n.Text()[n.life:]) {
 			return fmt.Errorf("phase %s has not ended", name)
