@@ -122,9 +122,9 @@ func (p *Painter) row(b *bytes.Buffer, row int, want [width]cell, style Style) S
 	return style
 }
 
-// Leave puts the cursor below the page.
+// Leave puts the cursor on a new line below the page.
 func (p *Painter) Leave() error {
 	p.clean = false
-	_, err := fmt.Fprintf(p.w, "\x1b[0m\x1b[%d;1H\x1b[K", Rows)
+	_, err := fmt.Fprintf(p.w, "\x1b[0m\x1b[%d;1H\r\n", Rows)
 	return err
 }
