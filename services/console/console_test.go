@@ -144,7 +144,7 @@ func TestTypingOnTheStatusPageBeginsACommand(t *testing.T) {
 	r.sees("lb1> phases", "RESULT")
 	r.atPrompt()
 	r.types("watch\r")
-	r.sees("Type a command", "announced, healthy")
+	r.onPage()
 	r.types("\x0c") // painted again
 	r.types("\r")
 	r.atPrompt()
@@ -168,7 +168,7 @@ func TestNobodyThereBringsTheStatusPageBack(t *testing.T) {
 	r := newRig(t, nil, func(s *session) { s.idle = 300 * time.Millisecond })
 	r.prompt()
 	r.types("stat")
-	r.sees("Type a command", "announced, healthy")
+	r.onPage()
 }
 
 func TestConfigurationErrorsAreShown(t *testing.T) {

@@ -55,7 +55,7 @@ func TestChangesNeedThePassword(t *testing.T) {
 	}
 	r.atPrompt()
 	r.types("logout\r")
-	r.sees("Type a command")
+	r.onPage()
 	r.types("restart noded\r")
 	r.sees("Password:")
 	r.types("\r")
@@ -154,7 +154,7 @@ func TestAShellThatNobodyUsesIsEnded(t *testing.T) {
 	r.types(password + "\r")
 	r.sees("lb1#")
 	r.types("shell\r")
-	r.sees("Type a command")
+	r.onPage()
 	if !strings.Contains(r.screen.All(), "exit comes back") {
 		t.Error("there was no shell")
 	}

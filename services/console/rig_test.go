@@ -150,6 +150,22 @@ func (r *rig) atPrompt() {
 	}
 }
 
+// onPage waits for the status page, which has the whole screen.
+func (r *rig) onPage() {
+	r.t.Helper()
+	end := time.Now().Add(deadline)
+	for {
+		lines := strings.Split(r.screen.Text(), "\n")
+		if strings.HasPrefix(lines[0], " Weir") && strings.HasPrefix(lines[terminal.Rows-1], " Type a command") {
+			return
+		}
+		if time.Now().After(end) {
+			r.t.Fatalf("there is no status page:\n%s", r.screen.Text())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 // prompt leaves the status page.
 func (r *rig) prompt() {
 	r.t.Helper()
