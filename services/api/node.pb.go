@@ -1006,6 +1006,7 @@ type BgpSession struct {
 	SinceSeconds  float64                `protobuf:"fixed64,8,opt,name=since_seconds,json=sinceSeconds,proto3" json:"since_seconds,omitempty"`
 	Losses        uint64                 `protobuf:"varint,9,opt,name=losses,proto3" json:"losses,omitempty"`      // of an established session, by itself
 	Prefixes      uint32                 `protobuf:"varint,10,opt,name=prefixes,proto3" json:"prefixes,omitempty"` // announced
+	Port          uint32                 `protobuf:"varint,11,opt,name=port,proto3" json:"port,omitempty"`         // of the router
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1106,6 +1107,13 @@ func (x *BgpSession) GetLosses() uint64 {
 func (x *BgpSession) GetPrefixes() uint32 {
 	if x != nil {
 		return x.Prefixes
+	}
+	return 0
+}
+
+func (x *BgpSession) GetPort() uint32 {
+	if x != nil {
+		return x.Port
 	}
 	return 0
 }
@@ -1279,7 +1287,7 @@ const file_node_proto_rawDesc = "" +
 	"\x04dead\x18\x06 \x01(\bR\x04dead\x12!\n" +
 	"\fchecked_here\x18\a \x01(\bR\vcheckedHere\x12\x1f\n" +
 	"\vcheck_error\x18\b \x01(\tR\n" +
-	"checkError\"\x87\x02\n" +
+	"checkError\"\x9b\x02\n" +
 	"\n" +
 	"BgpSession\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1e\n" +
@@ -1294,7 +1302,8 @@ const file_node_proto_rawDesc = "" +
 	"\rsince_seconds\x18\b \x01(\x01R\fsinceSeconds\x12\x16\n" +
 	"\x06losses\x18\t \x01(\x04R\x06losses\x12\x1a\n" +
 	"\bprefixes\x18\n" +
-	" \x01(\rR\bprefixes\"\xb1\x01\n" +
+	" \x01(\rR\bprefixes\x12\x12\n" +
+	"\x04port\x18\v \x01(\rR\x04port\"\xb1\x01\n" +
 	"\tNodeTrace\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x126\n" +
 	"\tdataplane\x18\x02 \x01(\v2\x18.weir.api.DataplaneTraceR\tdataplane\x12(\n" +

@@ -39,7 +39,7 @@ func (n *node) sessions() []*api.BgpSession {
 	var out []*api.BgpSession
 	for _, s := range n.bgp.Sessions() {
 		out = append(out, &api.BgpSession{
-			Node: n.file.Node, Advertises: s.Advertises, Slot: s.Slot, Peer: s.Peer.String(), Source: s.Source.String(), State: s.State,
+			Node: n.file.Node, Advertises: s.Advertises, Slot: s.Slot, Peer: s.Peer.String(), Port: uint32(s.Port), Source: s.Source.String(), State: s.State,
 			Reason: s.Reason, SinceSeconds: time.Since(s.Since).Seconds(), Losses: s.Losses, Prefixes: uint32(s.Prefixes),
 		})
 	}

@@ -23,8 +23,8 @@ type fakeNetwork struct {
 }
 
 func (f *fakeNetwork) Connect(_ context.Context, from netip.Addr, to netip.AddrPort) error {
-	if to.Port() == bgpPort {
-		f.tried = append(f.tried, "tcp from "+from.String())
+	if to.Addr().String() == "10.10.0.1" {
+		f.tried = append(f.tried, "tcp from "+from.String()+" to "+to.String())
 	}
 	return f.connect
 }
@@ -171,11 +171,12 @@ func TestCausesAreNamed(t *testing.T) {
 	}
 }
 
-func TestBGPIsTriedFromTheSessionsAddress(t *testing.T) {
+func TestBGPIsTriedAsTheSessionWould(t *testing.T) {
 	f, n := healthy(), &fakeNetwork{}
 	bgpDown(f, "")
+	f.Node.Bgp[0].Port = 1179
 	Run(t.Context(), f, n, func(Result) {})
-	if got := strings.Join(n.tried, ", "); !strings.Contains(got, "arp on weir-north, tcp from 10.10.0.111") {
+	if got := strings.Join(n.tried, ", "); !strings.Contains(got, "arp on weir-north, tcp from 10.10.0.111 to 10.10.0.1:1179") {
 		t.Error(got)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"weir/services/api"
 )
 
+// bgpPort is BGP's, where a session does not say another one.
 const bgpPort = 179
 
 // routerList are the routers as far as anybody knows them: from the sessions,
@@ -46,7 +47,8 @@ func (r *run) routers(ctx context.Context) {
 		r.skip("routers", "none is known")
 	}
 	for _, router := range all {
-		arp, tcp := "router "+router.String(), "TCP "+netip.AddrPortFrom(router, bgpPort).String()
+		at, from, established := r.bgpOf(router)
+		arp, tcp := "router "+router.String(), "TCP "+at.String()
 		if why := r.down["north"]; why != "" {
 			r.fail(arp, "", "not reachable: %s", why)
 			r.skip(tcp, "not tried: %s", why)
@@ -59,7 +61,11 @@ func (r *run) routers(ctx context.Context) {
 			continue
 		}
 		r.ok(arp, "answers ARP or ND; the exception path works")
-		r.tcp(ctx, tcp, router)
+		if established {
+			r.ok(tcp, "a session from %s is established", from)
+			continue
+		}
+		r.tcp(ctx, tcp, from, at)
 	}
 }
 
@@ -69,24 +75,31 @@ func (r *run) resolve(ctx context.Context, a netip.Addr) error {
 	return r.net.Resolve(ctx, r.iface("north"), a)
 }
 
-// tcp tries to reach BGP of a router, from the address of a session: routers
-// often answer no other.
-func (r *run) tcp(ctx context.Context, name string, router netip.Addr) {
-	var from netip.Addr
+// bgpOf is where a router listens, and the address that a session with it is
+// from: routers often answer no other.
+func (r *run) bgpOf(router netip.Addr) (at netip.AddrPort, from netip.Addr, up bool) {
+	at = netip.AddrPortFrom(router, bgpPort)
 	for _, b := range r.f.Node.GetBgp() {
-		if b.Peer != router.String() {
+		if b.Peer != router.String() || up {
 			continue
 		}
-		if b.State == "established" {
-			r.ok(name, "a session from %s is established", b.Source)
-			return
+		if b.Port != 0 {
+			at = netip.AddrPortFrom(router, uint16(b.Port))
 		}
 		from, _ = netip.ParseAddr(b.Source) // invalid: from any address
+		up = b.State == established
 	}
+	return at, from, up
+}
+
+const established = "established"
+
+// tcp tries to reach BGP of a router.
+func (r *run) tcp(ctx context.Context, name string, from netip.Addr, at netip.AddrPort) {
 	ctx, cancel := limited(ctx)
 	defer cancel()
-	err := r.net.Connect(ctx, from, netip.AddrPortFrom(router, bgpPort))
-	r.mute[router] = err != nil
+	err := r.net.Connect(ctx, from, at)
+	r.mute[at.Addr()] = err != nil
 	switch {
 	case err == nil:
 		r.ok(name, "connects")
@@ -119,7 +132,7 @@ func (r *run) session(b *api.BgpSession) {
 	name := "BGP for " + b.Advertises + " with " + b.Peer
 	router, _ := netip.ParseAddr(b.Peer) // invalid: nothing was said of it
 	switch {
-	case b.State == "established":
+	case b.State == established:
 		r.ok(name, "established from %s, %d prefixes", b.Source, b.Prefixes)
 	case r.down["north"] != "":
 		r.fail(name, "", "%s: %s", b.State, r.down["north"])

@@ -15,6 +15,7 @@ type Session struct {
 	Advertises string
 	Slot       string
 	Peer       netip.Addr
+	Port       uint16 // of the router
 	Source     netip.Addr
 	State      string
 	Reason     string // why it is not established

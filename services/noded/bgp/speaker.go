@@ -122,7 +122,7 @@ func (s *speaker) look() []Session {
 func (s *session) look() Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := Session{Advertises: s.advertises, Peer: s.router.Address, Source: s.source, State: s.state, Reason: s.why, Since: s.since, Losses: s.losses}
+	v := Session{Advertises: s.advertises, Peer: s.router.Address, Port: s.router.Port, Source: s.source, State: s.state, Reason: s.why, Since: s.since, Losses: s.losses}
 	if s.state == StateEstablished {
 		v.Prefixes = len(s.routes.prefixes)
 	}
