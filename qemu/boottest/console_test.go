@@ -12,7 +12,7 @@ type exchange struct{ command, words string }
 
 // exchanges exercise the commands that only show, on a node that serves.
 var exchanges = []exchange{
-	{"status", "lb1 of boottest|established|dataplane ready|noded ready|init|read-write"},
+	{"status", "lb1 of boottest|established|dataplane ready|noded ready|read-write"},
 	{"phases", "PHASE|mounts|modules|identity|state|clock|configuration|network|hugepages|nics|kernel|services"},
 	{"nics", "north|south|control|" + "52:54:00:00:01:01|vfio-pci"},
 	{"links", "north|south|up|weir-north|weir-south"},
@@ -136,7 +136,7 @@ func northLinkDown(n *node, r *frr) {
 func TestTheNetworkChecksNameTheCauseWhenTheRouterRefusesBGP(t *testing.T) {
 	n := switchOn(t, machine(t, stateDisk(t, good(t, freePort(t)).files())))
 	n.fine(bootPatience, phases...)
-	n.eventuallySays("bgp", "connection refused", patience)
+	n.eventuallySays("bgp", "refuses connections", patience)
 	n.eventuallySays("check", "router "+routerAddress+": answers ARP|the router refuses: nothing listens there; start BGP on the router", patience)
-	n.eventuallySays("status", "no BGP session|connection refused", patience)
+	n.eventuallySays("status", "no BGP session|refuses connections", patience)
 }
