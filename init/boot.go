@@ -15,6 +15,7 @@ import (
 	"weir/init/modules"
 	"weir/init/mounts"
 	"weir/init/phase"
+	"weir/init/slot"
 	"weir/init/state"
 	"weir/init/supervisor"
 	"weir/init/sysfs"
@@ -27,6 +28,7 @@ func (n *node) boot() {
 	mounted := n.phases.Run(phaseMounts, func() phase.Outcome { return mounts.Machine().Do(mounts.Early) })
 	n.mu.Lock()
 	n.line = cmdline.Parse(sysfs.Text("/proc/cmdline"))
+	n.slot = n.line.Slot()
 	n.mu.Unlock()
 	n.openUp(ctx)
 	if mounted.Result.Usable() {
@@ -95,6 +97,9 @@ func (n *node) loadModules() phase.Outcome {
 	late := mounts.Machine().Do(mounts.Late)
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.slot == "" {
+		n.slot = slot.Booted("")
+	}
 	n.nics = unassigned(n.system.List())
 	if o.Result == phase.OK && late.Result != phase.OK {
 		return late

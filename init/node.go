@@ -52,6 +52,7 @@ type node struct {
 
 	mu       sync.Mutex // guards the rest, which the API reads
 	line     cmdline.Line
+	slot     string // "a", "b", "net"; empty: not known
 	identity identity.Identity
 	config   *nodeconfig.Loaded // nil: none is in force
 	nics     []nic.Assigned

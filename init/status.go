@@ -16,7 +16,7 @@ func (n *node) status() *api.BootStatus {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	b := &api.BootStatus{
-		Version: version.Version, Slot: n.line.Slot(), CommandLine: n.line.String(),
+		Version: version.Version, Slot: n.slot, CommandLine: n.line.String(),
 		Identity:      &api.Identity{Uuid: n.identity.UUID, Serial: n.identity.Serial, Vendor: n.identity.Vendor, Product: n.identity.Product},
 		UptimeSeconds: phase.SinceKernel().Seconds(), Kernel: sysfs.Text("/proc/sys/kernel/osrelease"), ClockSource: n.clock.Source(), Watchdog: n.dog.String(),
 	}

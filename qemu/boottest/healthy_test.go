@@ -40,5 +40,5 @@ func TestAHealthyNodeBootsFromTheDiskImage(t *testing.T) {
 	n := switchOn(t, m)
 	n.fine(uefiPatience, phases...)
 	n.serves(r)
-	n.eventuallySays("status", "read-write", patience)
+	n.eventuallySays("status", "slot a|read-write", patience)
 }
