@@ -29,7 +29,8 @@ type Terminal struct {
 // Open opens a terminal that nobody else reads from, such as /dev/ttyS0. It does
 // not become the controlling terminal: interrupt keys are ours to handle.
 func Open(path string) (*Terminal, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
+	// Without O_NONBLOCK the opening of a serial port may wait for a modem.
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open the terminal: %w", err)
 	}
