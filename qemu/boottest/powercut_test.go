@@ -47,7 +47,7 @@ func powerCuts(t *testing.T, running time.Duration, prefixes, boots int) {
 	r := startRouter(t)
 	c := good(t, r.port)
 	files := c.files()
-	files["next.yaml"] = strings.Replace(c.cluster, "ports: 80", "ports: 8080", 1)
+	files["next.yaml"] = changed(c)
 	disk := stateDisk(t, files)
 	base := copyOf(t, disk)
 	recording := filepath.Join(t.TempDir(), "writes")
@@ -59,9 +59,9 @@ func powerCuts(t *testing.T, running time.Duration, prefixes, boots int) {
 	n := switchOn(t, m)
 	n.fine(bootPatience, phases...)
 	n.serves(r)
-	changed := time.Now()
+	began := time.Now()
 	n.change("next.yaml")
-	<-time.After(time.Until(changed.Add(running))) // what is recorded is its running
+	<-time.After(time.Until(began.Add(running))) // what is recorded is its running
 	log := n.recorded(recording)
 	flushes := 0
 	for _, e := range log.Entries {
@@ -97,6 +97,11 @@ func powerCuts(t *testing.T, running time.Duration, prefixes, boots int) {
 		})
 	}
 	t.Logf("the database was rebuilt after %d of %d power cuts", rebuilt, prefixes)
+}
+
+// changed is the cluster file that the first is replaced with.
+func changed(c configuration) string {
+	return strings.Replace(c.cluster, "ports: 80", "ports: 8080", 1)
 }
 
 // powerCutsAtFormatting records how an empty disk becomes a state disk, and
@@ -176,6 +181,9 @@ func wholeAfterCut(t *testing.T, c configuration, disk string) bool {
 	checkFS(t, part)
 	if text, _ := fileIn(t, part, "node.yaml"); text != c.node {
 		t.Errorf("node.yaml is no longer what it was:\n%s", text)
+	}
+	if text, _ := fileIn(t, part, "cluster.yaml"); text != c.cluster && text != changed(c) {
+		t.Errorf("cluster.yaml is neither what it was nor what it became:\n%s", text)
 	}
 	if text, there := fileIn(t, part, "node.yaml.last-good"); there {
 		if _, err := config.ParseNode("node.yaml.last-good", []byte(text)); err != nil {
