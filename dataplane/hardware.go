@@ -42,6 +42,10 @@ func checkNIC(root, key, address string) (node int, err error) {
 	return node, nil
 }
 
+// interrupts reports whether a NIC can wake the program: only vfio passes the
+// interrupts of queues on.
+func interrupts(address string) bool { return driverOf("/sys/bus/pci/devices/"+address) == "vfio-pci" }
+
 // driverOf is the name of the driver that a device is bound to; empty: none.
 func driverOf(dir string) string {
 	link, err := os.Readlink(filepath.Join(dir, "driver"))

@@ -110,7 +110,7 @@ func (n *node) openMemory() error {
 func (n *node) openPorts() (err error) {
 	for side, nic := range []config.NIC{n.file.Dataplane.North, n.file.Dataplane.South} {
 		if nic.Kind() == config.DevicePCI {
-			n.ports[side], err = engine.OpenPCI(nic.Name(), n.pool)
+			n.ports[side], err = engine.OpenPCI(nic.Name(), n.pool, n.file.Dataplane.Idle != config.IdlePoll && interrupts(nic.Name()))
 		} else {
 			n.ports[side], err = engine.OpenAFPacket(fmt.Sprintf("net_af_packet%d", side), nic.Name(), n.pool)
 		}

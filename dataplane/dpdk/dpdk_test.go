@@ -47,7 +47,7 @@ func port(t *testing.T, name, args string) PortID {
 			t.Error(err)
 		}
 	})
-	if err := p.Configure(pool, 1500, 512); err != nil {
+	if err := p.Configure(pool, 1500, 512, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Start(); err != nil {
@@ -202,7 +202,7 @@ func BenchmarkForward(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer Detach("net_null7")
-	if err := errors.Join(p.Configure(pool, 1500, 512), p.Start()); err != nil {
+	if err := errors.Join(p.Configure(pool, 1500, 512, false), p.Start()); err != nil {
 		b.Fatal(err)
 	}
 	x, err := NewExchange(pool, Ports{p, NoPort}, Ports{NoPort, p}, true)

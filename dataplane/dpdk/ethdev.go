@@ -10,11 +10,12 @@ package dpdk
 // link_status is a bit field, which cgo cannot read.
 static int weir_link_up(struct rte_eth_link *l) { return l->link_status; }
 
-static int weir_configure(uint16_t port, uint16_t mtu)
+static int weir_configure(uint16_t port, uint16_t mtu, int interrupts)
 {
 	struct rte_eth_conf conf;
 	memset(&conf, 0, sizeof(conf));
 	conf.rxmode.mtu = mtu;
+	conf.intr_conf.rxq = interrupts;
 	return rte_eth_dev_configure(port, 1, 1, &conf);
 }
 */
@@ -70,10 +71,15 @@ func PortByName(name string) (PortID, error) {
 }
 
 // Configure readies a port with one queue each way, of desc descriptors, that
-// takes its frames from pool. Drivers round desc to what they can.
-func (p PortID) Configure(pool *Mempool, mtu uint16, desc uint16) error {
+// takes its frames from pool. Drivers round desc to what they can. With
+// interrupts the receive queue can wake who waits for it.
+func (p PortID) Configure(pool *Mempool, mtu uint16, desc uint16, interrupts bool) error {
 	id := C.uint16_t(p)
-	if r := C.weir_configure(id, C.uint16_t(mtu)); r < 0 {
+	want := C.int(0)
+	if interrupts {
+		want = 1
+	}
+	if r := C.weir_configure(id, C.uint16_t(mtu), want); r < 0 {
 		return fmt.Errorf("configure port %d: %w", p, syscall.Errno(-r))
 	}
 	rx, tx := C.uint16_t(desc), C.uint16_t(desc)
@@ -100,6 +106,16 @@ func (p PortID) Start() error {
 	}
 	return nil
 }
+
+// InterruptFD is the eventfd of a started port's receive queue; -1: it has none.
+func (p PortID) InterruptFD() int { return int(C.rte_eth_dev_rx_intr_ctl_q_get_fd(C.uint16_t(p), 0)) }
+
+// EnableInterrupt has the next frame signal the queue's eventfd. A frame that
+// came before does not: look once more.
+func (p PortID) EnableInterrupt() { C.rte_eth_dev_rx_intr_enable(C.uint16_t(p), 0) }
+
+// DisableInterrupt undoes it.
+func (p PortID) DisableInterrupt() { C.rte_eth_dev_rx_intr_disable(C.uint16_t(p), 0) }
 
 // Close stops a port and frees its resources.
 func (p PortID) Close() error {

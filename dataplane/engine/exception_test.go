@@ -129,7 +129,7 @@ func TestAbsentInterfacesAreErrorsThatSayWhatToDo(t *testing.T) {
 	if _, err := OpenAFPacket("net_af_packet1", "absent0", pool); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("absent interface: %v", err)
 	}
-	if _, err := OpenPCI("0000:ff:00.0", pool); err == nil || !strings.Contains(err.Error(), "vfio-pci") {
+	if _, err := OpenPCI("0000:ff:00.0", pool, true); err == nil || !strings.Contains(err.Error(), "vfio-pci") {
 		t.Errorf("absent PCI device: %v", err)
 	}
 }

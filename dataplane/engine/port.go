@@ -28,6 +28,7 @@ type Port struct {
 	MAC    [6]byte
 	vdev   string // name to detach by; empty for hardware
 	wake   int    // a descriptor that is readable when frames wait; -1: none
+	irq    bool   // wake is an interrupt's, to be enabled before a sleep
 	missed atomic.Uint64
 }
 
@@ -57,12 +58,13 @@ func OpenAFPacket(name, iface string, pool *dpdk.Mempool) (*Port, error) {
 }
 
 // OpenPCI makes a port of a hardware NIC, which a vfio or uio driver must hold.
-func OpenPCI(address string, pool *dpdk.Mempool) (*Port, error) {
+// With interrupts, which need vfio, the NIC can wake an idle node.
+func OpenPCI(address string, pool *dpdk.Mempool, interrupts bool) (*Port, error) {
 	id, err := dpdk.PortByName(address)
 	if err != nil {
 		return nil, fmt.Errorf("%w; it drives virtio, ixgbe, i40e, ice, igb and e1000e NICs that are bound to vfio-pci or uio_pci_generic", err)
 	}
-	return (&Port{ID: id, Device: "pci:" + address, wake: -1}).bringUp(pool)
+	return (&Port{ID: id, Device: "pci:" + address, wake: -1, irq: interrupts}).bringUp(pool)
 }
 
 // OpenVirtual makes a port of a virtual device: net_ring, net_null.
@@ -75,9 +77,13 @@ func OpenVirtual(name, args string, pool *dpdk.Mempool) (*Port, error) {
 }
 
 func (p *Port) bringUp(pool *dpdk.Mempool) (*Port, error) {
-	err := p.ID.Configure(pool, portMTU, descriptors)
+	err := p.ID.Configure(pool, portMTU, descriptors, p.irq)
 	if err == nil {
 		err = p.ID.Start()
+	}
+	if err == nil && p.irq {
+		p.wake = p.ID.InterruptFD()
+		p.irq = p.wake >= 0 // not every driver has them
 	}
 	if err == nil {
 		p.MAC, err = p.ID.MAC()
@@ -100,7 +106,7 @@ func (p *Port) Close() error {
 // receive ring was full. One goroutine may call it at a time.
 func (p *Port) Stats() (dpdk.Stats, error) {
 	s, err := p.ID.Stats()
-	if p.wake >= 0 {
+	if p.wake >= 0 && !p.irq {
 		// Reading these resets them.
 		if k, e := unix.GetsockoptTpacketStats(p.wake, unix.SOL_PACKET, unix.PACKET_STATISTICS); e == nil {
 			p.missed.Add(uint64(k.Drops))

@@ -19,6 +19,10 @@ const (
 	// The sleep doubles up to it, from firstSleep.
 	blindSleep = 1_000_000
 	firstSleep = 20_000
+	// armAfter is how long a thread finds nothing before it has NICs interrupt
+	// its sleep, ns. An interrupt costs as much as many looks: it is for who is
+	// idle, not for who has little to do.
+	armAfter = 2_000_000
 	// longSleep bounds any sleep, ns: a lost wake-up must not be felt.
 	longSleep = 100_000_000
 )
@@ -41,14 +45,23 @@ type thread struct {
 	body        body
 	x           *dpdk.Exchange
 	poll        bool
-	blind       bool          // receives from a NIC that cannot wake it
+	blind       bool          // receives from a NIC that cannot wake it, or not unless it is armed
+	deaf        bool          // receives from a NIC that cannot wake it at all
 	fds         []unix.PollFd // what wakes it: fds[0] is the waker's
+	irqs        []interrupt   // of NICs
+	firstIRQ    int           // their descriptors in fds begin here
 	wake        *waker
 	jobs        chan job
 	halt        atomic.Bool
 	started     bool
 	done        chan struct{}
 	counts      Counters
+}
+
+// interrupt is how a NIC wakes a thread (PortID).
+type interrupt interface {
+	EnableInterrupt()
+	DisableInterrupt()
 }
 
 type job struct {
@@ -70,11 +83,25 @@ func newThread(stage string, i, core int, x *dpdk.Exchange, poll bool) (*thread,
 
 // watch lets a port wake the thread.
 func (t *thread) watch(p *Port) {
-	if p.wake < 0 {
-		t.blind = true
-		return
+	switch {
+	case p.wake < 0:
+		t.blind, t.deaf = true, true
+	case p.irq:
+		t.interruptedBy(p.ID, p.wake)
+	default:
+		t.fds = append(t.fds, unix.PollFd{Fd: int32(p.wake), Events: unix.POLLIN})
 	}
-	t.fds = append(t.fds, unix.PollFd{Fd: int32(p.wake), Events: unix.POLLIN})
+}
+
+// interruptedBy lets an interrupt wake the thread. All ports of a machine are
+// alike: descriptors of interrupts are the last ones.
+func (t *thread) interruptedBy(i interrupt, fd int) {
+	if len(t.irqs) == 0 {
+		t.firstIRQ = len(t.fds)
+	}
+	t.blind = true
+	t.irqs = append(t.irqs, i)
+	t.fds = append(t.fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 }
 
 // start runs the loop and returns when it polls, or why it cannot.
@@ -139,28 +166,55 @@ func (t *thread) loop() {
 		// What the last bursts scheduled may be due before the last answer.
 		next = t.body.tick(then)
 		d := min(next-then, longSleep)
-		if t.blind {
+		arm := !t.deaf && len(t.irqs) > 0 && then-idleSince > armAfter
+		if t.blind && !arm {
 			d = min(d, sleep)
 			sleep = min(2*sleep, blindSleep)
 		}
-		if d > 0 && !t.x.Pending() {
-			t.sleep(d)
+		if d > 0 && !t.x.Pending() && t.sleep(d, arm) > 0 {
+			idleSince, sleep = Now(), firstSleep
 		}
 		now = Now()
 	}
 }
 
-// sleep waits for a frame, a wake-up or d ns.
-func (t *thread) sleep(d int64) {
+// sleep waits for a frame, a wake-up or d ns. Armed, it looks for frames once
+// more before, and returns how many it found instead of sleeping.
+func (t *thread) sleep(d int64, arm bool) int {
 	t.wake.asleep.Store(1)
 	// Whoever added something before it saw asleep is noticed here, whoever
 	// added it after will write to the descriptor.
 	if t.body.waiting() || len(t.jobs) > 0 || t.halt.Load() {
 		t.wake.asleep.Store(0)
-		return
+		return 0
+	}
+	if arm {
+		for _, i := range t.irqs {
+			i.EnableInterrupt()
+		}
+		defer t.disarm()
+		if n := t.body.step(Now()); n > 0 {
+			t.wake.asleep.Store(0)
+			t.counts.add(Packets, uint64(n))
+			return n
+		}
+	}
+	fds := t.fds
+	if len(t.irqs) > 0 && !arm {
+		fds = fds[:t.firstIRQ]
 	}
 	t.counts.add(Sleeps, 1)
-	t.wake.wait(t.fds, d)
+	t.wake.wait(fds, d)
+	return 0
+}
+
+// disarm ends the interrupts and forgets those that came.
+func (t *thread) disarm() {
+	for i, irq := range t.irqs {
+		irq.DisableInterrupt()
+		var b [8]byte
+		unix.Read(int(t.fds[t.firstIRQ+i].Fd), b[:]) // there may have been none
+	}
 }
 
 // do runs fn on the thread between two bursts, or here when the thread does

@@ -75,7 +75,7 @@ func forwarding(what string, flows int, o options) (func() (round, error), error
 		if ports[side], err = dpdk.Attach(fmt.Sprint("net_null", side), ""); err != nil {
 			return nil, err
 		}
-		if err = ports[side].Configure(pool, 1500, 512); err != nil {
+		if err = ports[side].Configure(pool, 1500, 512, false); err != nil {
 			return nil, err
 		}
 		if err = ports[side].Start(); err != nil {
