@@ -58,10 +58,11 @@ func (k *virtual) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The configuration is on the node's disk. On a busy machine QEMU's timer
-	// ticks late, which the kernel must not take for a broken one.
-	k.cmdline = m.CommandLine + " weir.config=disk no_timer_check"
-	k.accel, err = vm.Accelerate(ctx, filepath.Dir(k.Dir), k.image("vmlinuz"))
+	// The configuration is on the node's disk.
+	k.cmdline = m.CommandLine + " weir.config=disk"
+	if k.accel, err = vm.Accelerate(ctx, filepath.Dir(k.Dir), k.image("vmlinuz")); k.accel == vm.TCG {
+		k.cmdline += " " + vm.TCGCmdline
+	}
 	return err
 }
 

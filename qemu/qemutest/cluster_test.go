@@ -2,7 +2,7 @@ package qemutest
 
 import (
 	"encoding/json"
-	"os"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -38,27 +38,29 @@ func TestEveryNodeBootsWithoutComplaint(t *testing.T) {
 }
 
 func TestWeirctlTellsOfMachines(t *testing.T) {
-	weirctl := exec.Command(filepath.Join(theLab.Bin, "weirctl"), "--lab", "status", "-o", "json")
-	weirctl.Dir = filepath.Dir(filepath.Dir(theLab.Bin))
-	weirctl.Stderr = os.Stderr
-	out, err := weirctl.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var status struct {
-		Nodes []struct{ ID, Health, Version string }
-	}
-	if err := json.Unmarshal(out, &status); err != nil {
-		t.Fatal(err)
-	}
-	if len(status.Nodes) != len(theLab.Top.Nodes) {
-		t.Fatalf("%d nodes: %s", len(status.Nodes), out)
-	}
-	for _, n := range status.Nodes {
-		if n.Health != "healthy" || n.Version == "" {
-			t.Errorf("%+v", n)
+	eventually(t, time.Minute, func() error {
+		weirctl := exec.Command(filepath.Join(theLab.Bin, "weirctl"), "--lab", "status", "-o", "json")
+		weirctl.Dir = filepath.Dir(filepath.Dir(theLab.Bin))
+		out, err := weirctl.Output()
+		if err != nil {
+			return err
 		}
-	}
+		var status struct {
+			Nodes []struct{ ID, Health, Version string }
+		}
+		if err := json.Unmarshal(out, &status); err != nil {
+			return err
+		}
+		if len(status.Nodes) != len(theLab.Top.Nodes) {
+			return fmt.Errorf("%d nodes: %s", len(status.Nodes), out)
+		}
+		for _, n := range status.Nodes {
+			if n.Health != "healthy" || n.Version == "" {
+				return fmt.Errorf("%+v", n)
+			}
+		}
+		return nil
+	})
 }
 
 func TestEveryCommandOfThePageWorks(t *testing.T) {

@@ -21,7 +21,8 @@ const erstBytes = 128 << 10
 // Argv is the command line that starts the machine, with "tcg" or "kvm".
 func (m *Machine) Argv(accel string) []string {
 	argv := []string{Program, "-name", m.Name, "-nodefaults", "-no-user-config", "-display", "none"}
-	machine := "q35"
+	// Without the disk and bus controllers that nothing is connected to.
+	machine := "q35,sata=off,smbus=off"
 	if m.IOMMU {
 		machine += ",kernel-irqchip=split"
 	}
@@ -66,7 +67,9 @@ func accelerator(accel string) []string {
 	if accel == KVM {
 		return []string{"-accel", "kvm", "-cpu", "host"}
 	}
-	return []string{"-accel", "tcg,thread=multi", "-cpu", "max"}
+	// "Enhanced" string instructions are translated byte by byte: without them
+	// the kernel clears and copies memory eight times as fast.
+	return []string{"-accel", "tcg,thread=multi", "-cpu", "max,erms=off,fsrm=off"}
 }
 
 func (m *Machine) bootArgs() []string {

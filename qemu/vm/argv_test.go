@@ -21,7 +21,7 @@ func TestTheIOMMUStandsBeforeTheDevicesBehindIt(t *testing.T) {
 			t.Errorf("the NIC lacks %s: %s", want, argv[nic])
 		}
 	}
-	if !slices.Contains(argv, "q35,kernel-irqchip=split") {
+	if !slices.Contains(argv, "q35,sata=off,smbus=off,kernel-irqchip=split") {
 		t.Errorf("interrupts are not remapped: %v", argv)
 	}
 }
