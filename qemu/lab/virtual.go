@@ -60,9 +60,7 @@ func (k *virtual) settle(ctx context.Context) error {
 	}
 	// The configuration is on the node's disk.
 	k.cmdline = m.CommandLine + " weir.config=disk"
-	if k.accel, err = vm.Accelerate(ctx, filepath.Dir(k.Dir), k.image("vmlinuz")); k.accel == vm.TCG {
-		k.cmdline += " " + vm.TCGCmdline
-	}
+	k.accel, err = vm.Accelerate(ctx, filepath.Dir(k.Dir), k.image("vmlinuz"))
 	return err
 }
 

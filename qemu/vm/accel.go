@@ -15,11 +15,6 @@ const (
 	KVM = "kvm"
 )
 
-// TCGCmdline is what a kernel should know of translated processors: on a busy
-// machine their timer ticks late, which is no sign of a broken one, and their
-// time stamp counters agree, whatever their vendor; the other clocks are slow.
-const TCGCmdline = "no_timer_check tsc=reliable"
-
 // probePatience is how long a kernel may take to its end under KVM, where it
 // needs two seconds. On machines whose /dev/kvm is a trap it hangs.
 const probePatience = 20 * time.Second

@@ -38,7 +38,7 @@ type Machine struct {
 
 // Boot is what the machine starts from. Exactly one of Kernel, UKI and Disk is set.
 type Boot struct {
-	Kernel, Initrd, Cmdline string // loaded by QEMU itself
+	Kernel, Initrd, Cmdline string // loaded by QEMU itself; under TCG the command line gets two options more
 	UKI                     string // by UEFI, as the only file of its system partition
 	Disk                    bool   // by UEFI, from Disks
 }
