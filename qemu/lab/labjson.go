@@ -139,6 +139,12 @@ func (l *Lab) writeJSON() error {
 	return os.Rename(path+".new", path)
 }
 
+// Running tells whether a lab of this kind runs.
+func (l *Lab) Running() bool {
+	d, err := l.ReadDescription()
+	return err == nil && d.Kind == l.kind.name()
+}
+
 // ReadDescription reads lab.json. The error is fs.ErrNotExist if no lab runs.
 func (l *Lab) ReadDescription() (*Description, error) {
 	text, err := os.ReadFile(filepath.Join(l.Dir, "lab.json"))

@@ -44,7 +44,7 @@ func withLab(m *testing.M) (code int, err error) {
 	theLab = lab.New(top, build)
 	theLab.Progress = func(line string) { fmt.Fprintln(os.Stderr, line) }
 	keep := os.Getenv("WEIR_LAB") == "keep"
-	if _, err := theLab.ReadDescription(); err != nil || !keep {
+	if !keep || !theLab.Running() {
 		if err := theLab.Up(context.Background()); err != nil {
 			return 1, fmt.Errorf("start the lab: %w", err)
 		}
