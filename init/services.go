@@ -26,7 +26,7 @@ var services = []supervisor.Spec{
 		Start: 60 * time.Second, Watchdog: 10 * time.Second, Stop: 10 * time.Second, Weight: 1000, OOM: -900, Cores: true},
 	{Name: "noded", Command: []string{"/bin/noded", "--config", resolved},
 		Needs: []string{phaseConfiguration, phaseNetwork}, Notify: true,
-		Start: 60 * time.Second, Watchdog: 15 * time.Second, Stop: 20 * time.Second, Weight: 500, OOM: -800},
+		Start: 60 * time.Second, Watchdog: 30 * time.Second, Stop: 20 * time.Second, Weight: 500, OOM: -800},
 }
 
 // table is the services that this machine can have: no console on a display
