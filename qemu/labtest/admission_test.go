@@ -111,6 +111,18 @@ func TestALoadedServerRejectsHalfOfItsOffersAndNobodyNotices(t *testing.T) {
 
 func TestWhenEveryServerRejectsTheOffersAreCountedAndTheClientIsReset(t *testing.T) {
 	const offersPerConnection = 8 // as qemu/topology configures
+	// However unsteady the load of a busy machine: all reject above one half.
+	former := changed(t, "bgp: {asn:", "bgp: {asn:")
+	if err := theLab.Weirctl("apply", "-f", changed(t, "bgp: {asn:", "admission: {thresholds: [{utilization: 50, reject: 100}]}\nbgp: {asn:")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := theLab.Weirctl("apply", "-f", former); err != nil {
+			t.Error(err)
+		}
+		eventually(t, 10*time.Second, everybodyCurrent)
+	})
+	eventually(t, 10*time.Second, everybodyCurrent)
 	for _, s := range theLab.Top.Servers {
 		// A small quota is easily exhausted on all servers at once.
 		if err := lab.SetQuota(s, lab.QuotaMicros/10); err != nil {
