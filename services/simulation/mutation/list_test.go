@@ -37,7 +37,7 @@ var mutations = []mutation{
 	{"a node that was cut off begins connections with what it held", "dataplane/lbnode/pending.go",
 		"		m.Options |= wire.OptHeld\n", "", detector{"simulation", "TestNoConnectionIsLostInAnOrdeal/seed_1082"}},
 	{"what is closing counts as much as what is not", "dataplane/lbnode/publish.go",
-		"flagUnheard\n	if p.Closing {", "flagUnheard\n	if false {", detector{"simulation", "TestNoConnectionIsLostInAnOrdeal/seed_5094"}},
+		"flagUnheard\n	if p.Closing {", "flagUnheard\n	if false {", detector{"simulation", "TestNoConnectionIsLostInAnOrdeal/seed_56"}},
 }
 
 var reuse = detector{"simulation", "TestAPortIsReused|TestAPortThatIsReused"}
