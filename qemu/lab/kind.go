@@ -24,6 +24,8 @@ type kind interface {
 	hugepages() int
 	// patience is how long each step towards readiness may take.
 	patience() time.Duration
+	// story is how much traffic is a fair load for such nodes.
+	story() story
 	// callTimeout is how long a node may take to answer a question.
 	callTimeout() time.Duration
 	// buildNetwork makes what all nodes share.

@@ -22,6 +22,7 @@ func (native) settle(context.Context) error { return nil }
 func (native) death() string                { return "is killed" }
 func (native) hugepages() int               { return pagesPerNode }
 func (native) patience() time.Duration      { return 30 * time.Second }
+func (native) story() story                 { return story{requests: 2000, downloads: 4} }
 func (native) callTimeout() time.Duration   { return 5 * time.Second }
 func (native) buildNetwork() error          { return nil }
 func (native) programs() []string           { return nodePrograms(kindNamespaces) }

@@ -15,12 +15,16 @@ import (
 
 // Size of the story's traffic.
 const (
-	storyRequests    = 2000 // each with a connection of its own
 	storyConcurrency = 50
-	storyDownloads   = 4 // of 100 MiB, half of them IPv6
 	storyWrk         = 100
 	storyWrkSeconds  = 10
 )
+
+// story is the rest of its size.
+type story struct {
+	requests  int // each with a connection of its own
+	downloads int // of 100 MiB at a time, half of them IPv6
+}
 
 // Run is the main job, start to finish: it starts the lab, tells its story,
 // and removes the lab. It fails if anything was lost.
@@ -74,19 +78,20 @@ func (l *Lab) storyClient() (traffic.Client, []netip.AddrPort) {
 // returns what went wrong with connections.
 func (l *Lab) sendTraffic(ctx context.Context, out io.Writer) (lost []error, err error) {
 	client, targets := l.storyClient()
+	size := l.kind.story()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "TRAFFIC\tCONNECTIONS\tRESULT\tLOST")
 
-	l.say("%d requests over IPv4 and IPv6, %d at a time", storyRequests, storyConcurrency)
+	l.say("%d requests over IPv4 and IPv6, %d at a time", size.requests, storyConcurrency)
 	started := time.Now()
-	tally := client.Requests(ctx, targets, storyRequests, storyConcurrency)
+	tally := client.Requests(ctx, targets, size.requests, storyConcurrency)
 	lost = append(lost, tally.Lost...)
-	fmt.Fprintf(w, "short requests\t%d\t%d answered, %.0f/s\t%d\n", storyRequests, tally.Total(), float64(tally.Total())/time.Since(started).Seconds(), len(tally.Lost))
+	fmt.Fprintf(w, "short requests\t%d\t%d answered, %.0f/s\t%d\n", size.requests, tally.Total(), float64(tally.Total())/time.Since(started).Seconds(), len(tally.Lost))
 
-	l.say("%d downloads of 100 MiB over IPv4 and IPv6 at once", storyDownloads)
+	l.say("%d downloads of 100 MiB over IPv4 and IPv6 at once", size.downloads)
 	rate, failed := l.downloads(ctx, client, targets)
 	lost = append(lost, failed...)
-	fmt.Fprintf(w, "downloads\t%d\t%.0f Mbit/s, every digest right\t%d\n", storyDownloads, rate, len(failed))
+	fmt.Fprintf(w, "downloads\t%d\t%.0f Mbit/s, every digest right\t%d\n", size.downloads, rate, len(failed))
 
 	l.say("wrk with %d connections for %d s", storyWrk, storyWrkSeconds)
 	result, err := client.RunWrk(ctx, "http://"+targets[0].String()+"/1k", storyWrk, storyWrkSeconds)
@@ -110,7 +115,8 @@ func (l *Lab) downloads(ctx context.Context, client traffic.Client, targets []ne
 	}
 	results := make(chan result)
 	started := time.Now()
-	for i := range storyDownloads {
+	count := l.kind.story().downloads
+	for i := range count {
 		go func() {
 			t, err := client.Download(ctx, targets[i%len(targets)], "/100m")
 			if err == nil && t.SHA256 != want {
@@ -120,7 +126,7 @@ func (l *Lab) downloads(ctx context.Context, client traffic.Client, targets []ne
 		}()
 	}
 	var bytes int64
-	for range storyDownloads {
+	for range count {
 		r := <-results
 		bytes += r.Bytes
 		if r.err != nil {

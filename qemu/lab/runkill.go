@@ -28,7 +28,8 @@ func (l *Lab) killInTheMiddle(ctx context.Context, out io.Writer) (lost []error,
 		return nil, fmt.Errorf("wait until %s carries traffic: %w", victim.ID, err)
 	}
 
-	l.say("%d downloads and wrk with %d connections once more; in the middle of it %s %s", storyDownloads, storyWrk, victim.ID, l.kind.death())
+	downloading := l.kind.story().downloads
+	l.say("%d downloads and wrk with %d connections once more; in the middle of it %s %s", downloading, storyWrk, victim.ID, l.kind.death())
 	type killed struct {
 		withdrawn time.Duration
 		err       error
@@ -69,7 +70,7 @@ func (l *Lab) killInTheMiddle(ctx context.Context, out io.Writer) (lost []error,
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "KILLED\tROUTER STOPPED USING IT AFTER\tREQUESTS MEANWHILE\tDOWNLOADS MEANWHILE\tLOST\tUSED AGAIN AFTER ITS START")
-	fmt.Fprintf(w, "%s\t%d ms\t%d\t%d\t%d\t%d ms\n\n", victim.ID, k.withdrawn.Milliseconds(), result.Requests, storyDownloads, len(lost), at.Sub(back).Milliseconds())
+	fmt.Fprintf(w, "%s\t%d ms\t%d\t%d\t%d\t%d ms\n\n", victim.ID, k.withdrawn.Milliseconds(), result.Requests, downloading, len(lost), at.Sub(back).Milliseconds())
 	if err := w.Flush(); err != nil {
 		return nil, err
 	}

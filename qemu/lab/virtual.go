@@ -44,6 +44,7 @@ func (*virtual) name() string               { return kindQEMU }
 func (*virtual) death() string              { return "loses its power" }
 func (*virtual) hugepages() int             { return 0 }
 func (*virtual) patience() time.Duration    { return 2 * time.Minute }
+func (*virtual) story() story               { return story{requests: 1000, downloads: 2} }
 func (*virtual) callTimeout() time.Duration { return 20 * time.Second }
 func (*virtual) programs() []string         { return nodePrograms(kindQEMU) }
 
@@ -145,7 +146,7 @@ func (k *virtual) diskPath(n topology.Node) string {
 // machine is the node's hardware.
 func (k *virtual) machine(n topology.Node) *vm.Machine {
 	m := &vm.Machine{
-		Name: n.ID, Dir: k.machineDir(n.ID), CPUs: virtualCPUs, Memory: virtualMemory, IOMMU: true, Watchdog: true, CrashStore: true,
+		Name: n.ID, Dir: k.machineDir(n.ID), CPUs: virtualCPUs, Memory: virtualMemory, IOMMU: true, Watchdog: true, CrashStore: true, Headless: true,
 		UUID: fmt.Sprintf("77656972-0000-4000-8000-%012d", n.Number), Serial: "WEIR-" + n.ID,
 		Boot:      vm.Boot{Kernel: k.image("vmlinuz"), Initrd: k.image("initramfs.cpio.zst"), Cmdline: k.cmdline},
 		Disks:     []vm.Disk{{Path: k.diskPath(n), Serial: "state"}},

@@ -28,7 +28,10 @@ func (m *Machine) Argv(accel string) []string {
 	}
 	argv = append(argv, "-M", machine)
 	argv = append(argv, accelerator(accel)...)
-	argv = append(argv, "-smp", fmt.Sprint(max(m.CPUs, 1)), "-m", fmt.Sprint(m.Memory), "-device", "VGA")
+	argv = append(argv, "-smp", fmt.Sprint(max(m.CPUs, 1)), "-m", fmt.Sprint(m.Memory))
+	if !m.Headless {
+		argv = append(argv, "-device", "VGA")
+	}
 	if m.IOMMU {
 		// Before the devices behind it.
 		argv = append(argv, "-device", "intel-iommu,intremap=on,caching-mode=on,device-iotlb=on")

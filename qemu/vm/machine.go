@@ -30,6 +30,8 @@ type Machine struct {
 	// CrashStore gives its ACPI a persistent store (ERST) in Dir, where the
 	// kernel keeps its last words.
 	CrashStore bool
+	// Headless leaves the display out, and with it the console there.
+	Headless bool
 	// NoReboot ends QEMU where the machine would boot again.
 	NoReboot bool
 	// Namespace is the network namespace with its taps; empty: the caller's.
