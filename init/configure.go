@@ -13,6 +13,7 @@ import (
 	"weir/init/nic"
 	"weir/init/nodeconfig"
 	"weir/init/phase"
+	"weir/services/config"
 	"weir/services/state"
 )
 
@@ -49,6 +50,10 @@ func (n *node) configure(ctx context.Context) phase.Outcome {
 		}
 	}
 	text, err := nodeconfig.Resolved(c.Text, pci)
+	if err == nil {
+		// First: noded keeps it as the last good one, and starts with the other.
+		err = state.ReplaceFile(resolved+config.SourceSuffix, c.Text)
+	}
 	if err == nil {
 		err = state.ReplaceFile(resolved, text)
 	}

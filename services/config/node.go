@@ -47,6 +47,11 @@ type NIC struct {
 	Exception string `yaml:"exception" need:"yes"` // the persistent kernel interface with the node's addresses (S-85)
 }
 
+// SourceSuffix is behind the name of a node.yaml that init has written for the
+// services: that file has the text as it came, with NICs as the operator names
+// them. A card may be in another place at the next boot.
+const SourceSuffix = ".source"
+
 // Kinds of NIC.Device, before its first colon.
 const (
 	DeviceAFPacket = "af_packet"

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -69,7 +68,7 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	if err != nil {
 		return program.ConfigError(err)
 	}
-	text, err := os.ReadFile(path)
+	text, err := sourceOf(path)
 	if err != nil {
 		return fmt.Errorf("read the configuration: %w", err)
 	}

@@ -25,7 +25,7 @@ type front struct {
 	api.UnimplementedAdminServer
 	log        *slog.Logger
 	file       *config.Node
-	text       []byte // of file
+	text       []byte // of file, as the operator wrote it
 	started    time.Time
 	db         *state.DB
 	machine    *machine

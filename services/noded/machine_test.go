@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"weir/services/api"
+	"weir/services/config"
 	"weir/services/state"
 )
 
@@ -164,6 +165,10 @@ func TestAnApplianceThatCannotServeStaysReachableAndRecovers(t *testing.T) {
 
 func TestTheNodeConfigurationIsKeptOnceItWorks(t *testing.T) {
 	p := newPlace(t, onAppliance)
+	want := []byte("as it came, before init has found the NICs\n")
+	if err := os.WriteFile(p.path("node.yaml"+config.SourceSuffix), want, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	stop := p.start()
 	p.eventually("start without a dataplane", func(s *api.NodeStatus) bool { return s.Cluster == "lab" })
 	if _, err := os.Stat(p.path("state/node.yaml.last-good")); err == nil {
@@ -171,10 +176,6 @@ func TestTheNodeConfigurationIsKeptOnceItWorks(t *testing.T) {
 	}
 	newFakeDataplane().serve(t, p.path("run/dataplane.sock"))
 	p.eventually("apply", func(s *api.NodeStatus) bool { return s.Generation != "" && s.DataplaneError == "" })
-	want, err := os.ReadFile(p.path("node.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}

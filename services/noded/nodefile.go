@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"weir/services/config"
 	"weir/services/state"
 )
 
@@ -15,6 +16,15 @@ const (
 	nodeFileKey      = "node.yaml"
 	nodeFileLastGood = "node.yaml.last-good"
 )
+
+// sourceOf is the text of a configuration as the operator wrote it.
+func sourceOf(path string) ([]byte, error) {
+	text, err := os.ReadFile(path + config.SourceSuffix)
+	if errors.Is(err, os.ErrNotExist) {
+		return os.ReadFile(path) // init had no hand in it
+	}
+	return text, err
+}
 
 // keepNodeFile keeps the configuration that this machine runs with. It is called
 // once the dataplane forwards with it: what only noded gets along with is not good.
