@@ -26,7 +26,7 @@ import (
 // each, boots as well.
 
 func TestAfterAPowerCutTheStateIsWholeAndTheNodeServes(t *testing.T) {
-	powerCuts(t, 20*time.Second, 40, 3)
+	powerCuts(t, 20*time.Second, 20, 2)
 }
 
 func TestLongAfterAPowerCutAtAnyOf200MomentsTheNodeServes(t *testing.T) {
@@ -34,7 +34,7 @@ func TestLongAfterAPowerCutAtAnyOf200MomentsTheNodeServes(t *testing.T) {
 }
 
 func TestAfterAPowerCutWhileTheStateDiskIsFormattedItIsFormattedAgain(t *testing.T) {
-	powerCutsAtFormatting(t, 2)
+	powerCutsAtFormatting(t, 1)
 }
 
 func TestLongAfterAPowerCutAtAnyMomentOfFormattingItIsFormattedAgain(t *testing.T) {
