@@ -76,9 +76,8 @@ func accelerator(accel string) []string {
 }
 
 // tcgCmdline is what a kernel should know of translated processors: on a busy
-// machine their timer ticks late, which is no sign of a broken one, and their
-// time stamp counters agree, whatever their vendor; the other clocks are slow.
-const tcgCmdline = "no_timer_check tsc=reliable"
+// machine their timer ticks late, which is no sign of a broken one.
+const tcgCmdline = "no_timer_check"
 
 func (m *Machine) bootArgs(accel string) []string {
 	b := m.Boot
