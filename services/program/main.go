@@ -102,7 +102,11 @@ func (p Daemon) serve(file string, debug bool) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	return p.Run(ctx, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})), file)
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	if err := calmMonitor("/proc"); err != nil {
+		log.Debug("the program costs more processor time than it need", "error", err)
+	}
+	return p.Run(ctx, log, file)
 }
 
 // ExitCode tells bad configuration from a machine that lacks something.
