@@ -117,6 +117,9 @@ func (t *thread) start() error {
 func (t *thread) main(ready chan<- error) {
 	defer close(t.done)
 	runtime.LockOSThread()
+	// It may have been made by the runtime's monitor, whose timers may be late
+	// (services/program); the kernel's own default again. It cannot fail.
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 50_000, 0, 0, 0)
 	if t.core >= 0 {
 		var set unix.CPUSet
 		set.Set(t.core)
