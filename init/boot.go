@@ -30,15 +30,16 @@ func (n *node) boot() {
 	n.line = cmdline.Parse(sysfs.Text("/proc/cmdline"))
 	n.slot = n.line.Slot()
 	n.mu.Unlock()
+	n.watch()
 	n.openUp(ctx)
+	n.super.Pet(n.dog.feed)
 	if mounted.Result.Usable() {
 		n.super.Meet(phaseMounts)
 	}
 	n.phase(phaseModules, n.loadModules)
 	n.state.Probed = n.findDisks()
 	n.end.PowerButton("")
-	n.dog.arm(config.DefaultWatchdog)
-	n.super.Pet(n.dog.feed)
+	n.dog.arm(config.DefaultWatchdog) // all of them, now that their drivers are loaded
 	n.phase(phaseIdentity, n.identify)
 	n.phase(phaseState, func() phase.Outcome { return n.openState(ctx) })
 	n.phase(phaseClock, n.startClock)
@@ -55,6 +56,17 @@ func (n *node) boot() {
 // retryConfiguration is between attempts to fetch a configuration, as long as
 // the node has none at all.
 const retryConfiguration = 15 * time.Second
+
+// watch arms the chipset's watchdog before anything else can hang.
+func (n *node) watch() {
+	if n.modules, n.noModules = modules.NewLoader(); n.noModules != nil {
+		return // the phase of modules tells
+	}
+	if err := n.modules.LoadWatchdogs(); err != nil {
+		n.tell("the start is not watched: " + err.Error())
+	}
+	n.dog.arm(config.DefaultWatchdog)
+}
 
 // openUp starts what makes the node reachable: logs, API, supervisor.
 func (n *node) openUp(ctx context.Context) {
@@ -92,8 +104,10 @@ func (n *node) openUp(ctx context.Context) {
 }
 
 func (n *node) loadModules() phase.Outcome {
-	var o phase.Outcome
-	n.modules, n.probeDisks, o = modules.Boot()
+	o := phase.Fail("boot the image with the kernel that it was built with", "%v", n.noModules)
+	if n.modules != nil {
+		n.probeDisks, o = n.modules.Boot()
+	}
 	late := mounts.Machine().Do(mounts.Late)
 	n.mu.Lock()
 	defer n.mu.Unlock()

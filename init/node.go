@@ -36,14 +36,15 @@ const (
 
 // node is the machine as far as init has brought it up.
 type node struct {
-	phases  *phase.List
-	console *console
-	logs    *logs.Store
-	crashes *crash.Store
-	end     *ending.Ending
-	state   *state.System
-	clock   *clock.Clock
-	modules *modules.Loader // nil: none can be loaded
+	phases    *phase.List
+	console   *console
+	logs      *logs.Store
+	crashes   *crash.Store
+	end       *ending.Ending
+	state     *state.System
+	clock     *clock.Clock
+	modules   *modules.Loader // nil: none can be loaded, see noModules
+	noModules error
 	// probeDisks is what is left of the phase modules for the background.
 	probeDisks func() error
 	system     nic.System

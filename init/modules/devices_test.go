@@ -78,3 +78,24 @@ func TestWhatDevicesSayOfThemselvesIsCollectedOnce(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestOnlyWatchdogsAreLoadedBeforeAllElse(t *testing.T) {
+	root := t.TempDir()
+	plug(t, root, "pci", virtioNIC)
+	plug(t, root, "pci", "pci:v00008086d00002918sv00001AF4sd00001100bc06sc01i00")
+	aliases, err := ReadAliases(strings.NewReader(table + "alias pci:v00008086d00002918sv*sd*bc*sc*i* lpc_ich\nalias platform:iTCO_wdt iTCO_wdt\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var loaded []string
+	s := &search{root: root, aliases: aliases, done: map[string]bool{}, load: func(m string) error {
+		loaded = append(loaded, m) // one at a time: each wave has one
+		if m == "lpc_ich" {
+			plug(t, root, "platform", "platform:iTCO_wdt")
+		}
+		return nil
+	}}
+	if err := s.watchdogs(); err != nil || !slices.Equal(loaded, []string{"lpc_ich", "iTCO_wdt"}) {
+		t.Errorf("loaded %v, %v", loaded, err)
+	}
+}

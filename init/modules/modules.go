@@ -72,14 +72,14 @@ func (l *Loader) Load(name string) error {
 	return failed
 }
 
+func (l *Loader) search() *search {
+	return &search{load: func(name string) error { return l.prober.Probe(name, "") }, aliases: l.aliases, done: map[string]bool{}}
+}
+
 // Boot is the phase. What it returns as later goes on with controllers of disks,
 // of which some take a minute, and with the disks behind them.
-func Boot() (l *Loader, later func() error, o phase.Outcome) {
-	l, err := NewLoader()
-	if err != nil {
-		return nil, func() error { return nil }, phase.Fail("boot the image with the kernel that it was built with", "%v", err)
-	}
-	s := &search{load: func(name string) error { return l.prober.Probe(name, "") }, aliases: l.aliases, done: map[string]bool{}}
+func (l *Loader) Boot() (later func() error, o phase.Outcome) {
+	s := l.search()
 	var others sync.WaitGroup
 	others.Go(func() { s.loadAll(undeclared("")) })
 	slow, n, failed := s.waves()
@@ -90,9 +90,9 @@ func Boot() (l *Loader, later func() error, o phase.Outcome) {
 		return errors.Join(report(slow, errs), err)
 	}
 	if failed != nil {
-		return l, later, Degraded(failed)
+		return later, Degraded(failed)
 	}
-	return l, later, phase.Detail("%d for this machine's devices", n+len(slow))
+	return later, phase.Detail("%d for this machine's devices", n+len(slow))
 }
 
 // Degraded is the phase's outcome when some modules could not be loaded.
