@@ -12,6 +12,7 @@ import (
 	"weir/image/manifest"
 	"weir/image/modules"
 	"weir/image/uki"
+	"weir/services/version"
 )
 
 // commandLine is what the kernel is told; the reasons are in docs/image.md.
@@ -52,10 +53,10 @@ func (b *build) run() error {
 }
 
 func (b *build) release(in sources) (r release, err error) {
-	if r.Version, err = version(b.source); err != nil {
+	if r.Version, err = version.Of(b.source); err != nil {
 		return r, err
 	}
-	if r.BuildTime, err = buildTime(b.source); err != nil {
+	if r.BuildTime, err = version.BuildTime(b.source); err != nil {
 		return r, err
 	}
 	r.Kernel, err = modules.Version(in.kernel.Root)

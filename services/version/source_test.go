@@ -1,4 +1,4 @@
-package main
+package version
 
 import (
 	"os"
@@ -23,7 +23,7 @@ func source(t *testing.T) string {
 	return dir
 }
 
-func TestTheTimeOfTheImageIsThatOfTheCommit(t *testing.T) {
+func TestTheTimeOfABuildIsThatOfTheCommit(t *testing.T) {
 	dir := source(t)
 	t.Setenv("GIT_COMMITTER_DATE", "1710000000 +0000")
 	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"-c", "user.name=x", "-c", "user.email=x", "commit", "-q", "-m", "x"}} {
@@ -31,25 +31,25 @@ func TestTheTimeOfTheImageIsThatOfTheCommit(t *testing.T) {
 			t.Fatalf("git: %v\n%s", err, out)
 		}
 	}
-	if got, err := buildTime(dir); err != nil || got.Unix() != 1_710_000_000 {
+	if got, err := BuildTime(dir); err != nil || got.Unix() != 1_710_000_000 {
 		t.Errorf("got %v, %v", got, err)
 	}
 	t.Setenv("SOURCE_DATE_EPOCH", "1720000000")
-	if got, err := buildTime(dir); err != nil || got.Unix() != 1_720_000_000 || got.Location() != time.UTC {
+	if got, err := BuildTime(dir); err != nil || got.Unix() != 1_720_000_000 || got.Location() != time.UTC {
 		t.Errorf("SOURCE_DATE_EPOCH: got %v, %v", got, err)
 	}
 	t.Setenv("SOURCE_DATE_EPOCH", "yesterday")
-	if _, err := buildTime(dir); err == nil {
+	if _, err := BuildTime(dir); err == nil {
 		t.Error("a SOURCE_DATE_EPOCH that is no number was taken")
 	}
 }
 
 func TestWithoutHistoryTheTimeIsThatOfTheFileVersion(t *testing.T) {
 	dir := source(t)
-	if got, err := buildTime(dir); err != nil || got.Unix() != 1_700_000_000 {
+	if got, err := BuildTime(dir); err != nil || got.Unix() != 1_700_000_000 {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if got, err := version(dir); err != nil || got != "1.2.3" {
+	if got, err := Of(dir); err != nil || got != "1.2.3" {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
