@@ -13,6 +13,8 @@ const (
 	KindCluster = "cluster"
 	KindModule  = "module"
 	KindConfigd = "configd"
+
+	KindProvisiond = "provisiond"
 )
 
 // Check validates a file of any kind, and the files that it names. It tells
@@ -58,6 +60,9 @@ func Check(path string) (kind string, warnings []string, err error) {
 	case KindConfigd:
 		_, err := LoadConfigd(path)
 		return kind, nil, err
+	case KindProvisiond:
+		_, err := LoadProvisiond(path)
+		return kind, nil, err
 	}
 	if c, err := ParseCluster(path, b); err == nil && c.KeyFile == "" {
 		return KindCluster, []string{path + ": without key_file it is for the configuration service only"}, nil
@@ -88,6 +93,8 @@ func kindOf(b []byte) string {
 		return KindNode
 	case has("server"):
 		return KindModule
+	case has("authority") || has("images"):
+		return KindProvisiond
 	case has("listen") || has("etcd") || has("cert"):
 		return KindConfigd
 	}

@@ -79,20 +79,9 @@ func Issue(dir string, role Role, id string, addresses []string) (Files, error) 
 	if err != nil {
 		return f, fmt.Errorf("make a key: %w", err)
 	}
-	template := template(string(role)+" "+id, validLeaf)
-	template.URIs = []*url.URL{name.uri()}
-	template.KeyUsage = x509.KeyUsageDigitalSignature
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}
-	for _, a := range addresses {
-		if ip := net.ParseIP(a); ip != nil {
-			template.IPAddresses = append(template.IPAddresses, ip)
-		} else {
-			template.DNSNames = append(template.DNSNames, a)
-		}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, ca, key.Public(), caKey)
+	der, err := sign(ca, caKey, name, addresses, key.Public(), validLeaf)
 	if err != nil {
-		return f, fmt.Errorf("sign the certificate of %s: %w", name, err)
+		return f, err
 	}
 	base := filepath.Join(dir, string(role)+"-"+id)
 	f = Files{CA: filepath.Join(dir, "ca.crt"), Cert: base + ".crt", Key: base + ".key"}
@@ -104,6 +93,26 @@ func Issue(dir string, role Role, id string, addresses []string) (Files, error) 
 		return f, err
 	}
 	return f, writeCert(f.Cert, der)
+}
+
+// sign makes the certificate of name for a public key.
+func sign(ca *x509.Certificate, caKey crypto.Signer, name Name, addresses []string, public crypto.PublicKey, valid time.Duration) ([]byte, error) {
+	template := template(string(name.Role)+" "+name.ID, valid)
+	template.URIs = []*url.URL{name.uri()}
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}
+	for _, a := range addresses {
+		if ip := net.ParseIP(a); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, a)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, ca, public, caKey)
+	if err != nil {
+		return nil, fmt.Errorf("sign the certificate of %s: %w", name, err)
+	}
+	return der, nil
 }
 
 func template(subject string, valid time.Duration) *x509.Certificate {

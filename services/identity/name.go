@@ -22,10 +22,12 @@ const (
 	Server   Role = "server"   // an LB module: reads the configuration, reports itself
 	Operator Role = "operator" // changes the configuration, uses the admin API
 	Configd  Role = "configd"  // offers the configuration service
+	// Provisiond boots machines over the network and enrols them.
+	Provisiond Role = "provisiond"
 )
 
 // Roles are all of them.
-var Roles = []Role{Node, Server, Operator, Configd}
+var Roles = []Role{Node, Server, Operator, Configd, Provisiond}
 
 // authority is the path of a CA's own URI.
 const authority = "ca"

@@ -42,10 +42,10 @@ func newIssue() *cobra.Command {
 	var addresses []string
 	c := &cobra.Command{
 		Use:   "issue ROLE ID",
-		Short: "Make a certificate for a node, server, operator or configd",
-		Long: `Make a certificate for a node, server, operator or configd: DIR/ROLE-ID.crt and
-DIR/ROLE-ID.key. Whoever is called needs the addresses that it is called by:
-configd always, a node for its admin interface.`,
+		Short: "Make a certificate for a node, server, operator, configd or provisiond",
+		Long: `Make a certificate for a node, server, operator, configd or provisiond:
+DIR/ROLE-ID.crt and DIR/ROLE-ID.key. Whoever is called needs the addresses that it
+is called by: configd and provisiond always, a node for its admin interface.`,
 		Example: `  weirctl certs issue --dir ./pki configd main --address 10.30.0.2
   weirctl certs issue --dir ./pki node lb1 --address 10.20.0.11
   weirctl certs issue --dir ./pki operator me`,
@@ -56,8 +56,8 @@ configd always, a node for its admin interface.`,
 			if err != nil {
 				return err
 			}
-			if role == identity.Configd && len(addresses) == 0 {
-				fmt.Fprintln(c.ErrOrStderr(), "warning: without --address nobody can call this configd")
+			if (role == identity.Configd || role == identity.Provisiond) && len(addresses) == 0 {
+				fmt.Fprintf(c.ErrOrStderr(), "warning: without --address nobody can call this %s\n", role)
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s\n%s\n", f.Cert, f.Key)
 			return nil
