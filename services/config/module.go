@@ -24,8 +24,14 @@ type Capacity struct {
 	Bandwidth   int `yaml:"bandwidth_mbps"` // in either direction, Mbit/s; 0: not judged
 }
 
+// Where a module is when its file does not say it.
+const (
+	ModuleRunDir    = "/run/weir"
+	ModuleInterface = "weir0"
+)
+
 func (m *Module) defaults() {
-	m.RunDir, m.StateDir, m.Interface = "/run/weir", "/var/lib/weir/lbmodule", "weir0"
+	m.RunDir, m.StateDir, m.Interface = ModuleRunDir, "/var/lib/weir/lbmodule", ModuleInterface
 	m.Capacity.defaults()
 }
 

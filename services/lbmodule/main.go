@@ -6,9 +6,10 @@ package main
 import "weir/services/program"
 
 func main() {
-	program.Main(program.Daemon{Name: "lbmodule", Config: "/etc/weir/module.yaml", Run: run,
+	program.Main(program.Daemon{Name: "lbmodule", Config: "/etc/weir/lbmodule.yaml", Run: run,
 		About: "LB module of a server: takes or rejects connections, and carries their packets in the\n" +
 			"kernel. The data path outlives the agent, so restarting it disturbs no connection.",
-		Commands: []program.Command{{Name: "uninstall", Run: uninstall,
-			About: "remove everything from the kernel, connections included"}}})
+		Commands: []program.Command{
+			{Name: "check", Run: check, About: "tell whether it could start with this configuration"},
+			{Name: "uninstall", Run: uninstall, About: "remove everything from the kernel, connections included"}}})
 }

@@ -12,6 +12,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cilium/ebpf/ringbuf"
@@ -35,6 +38,9 @@ type module struct {
 	source   *confsource.Source
 	settings *settings // in force; the loop changes it
 	boot     uint64
+	uplink   string // name of the interface towards the fabric
+	super    *program.Supervisor
+	serving  atomic.Bool // before, there is no loop
 	data     *bpf.Data
 	core     *agent.Core
 	control  *admission.Controller
@@ -62,7 +68,7 @@ func run(ctx context.Context, log *slog.Logger, path string) (err error) {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	m := &module{log: log, file: file, ctx: ctx, boot: boot}
+	m := &module{log: log, file: file, ctx: ctx, boot: boot, super: program.NewSupervisor(log)}
 	defer m.close()
 	defer cancel()
 	lock, err := program.LockRunDir(file.RunDir, "lbmodule")
@@ -70,7 +76,14 @@ func run(ctx context.Context, log *slog.Logger, path string) (err error) {
 		return err
 	}
 	m.onClose(lock.Close)
+	// SIGHUP has a cluster file read anew; the service tells of changes by itself,
+	// and then nobody else listens to a signal that would end the program.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	go m.super.Watchdog(ctx, m.alive)
 	first, err := m.openSource()
+	if ctx.Err() != nil {
+		return nil // told to stop while it waited
+	}
 	if err != nil {
 		return err
 	}
@@ -80,11 +93,10 @@ func run(ctx context.Context, log *slog.Logger, path string) (err error) {
 		return err
 	}
 	s := m.settings
-	supervisor := program.NewSupervisor(log)
-	supervisor.Ready(fmt.Sprintf("serves %s of cluster %s", s.server.ID, s.cluster.Identity.Name))
+	m.serving.Store(true)
+	m.super.Ready(fmt.Sprintf("serves %s of cluster %s", s.server.ID, s.cluster.Identity.Name))
 	log.Info("lbmodule is ready", "server", s.server.ID, "address", s.server.Address, "cluster", s.cluster.Identity.Name, "admin", s.file.AdminSocket())
 	go m.watch()
-	go supervisor.Watchdog(ctx, m.alive)
 	go func() {
 		m.loop.run(ctx)
 		failed <- nil
@@ -92,14 +104,14 @@ func run(ctx context.Context, log *slog.Logger, path string) (err error) {
 	if err := <-failed; err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
-	supervisor.Stopping()
+	m.super.Stopping()
 	log.Info("lbmodule ends; its data path stays")
 	return nil
 }
 
 // alive is the watchdog's question: does the loop come round?
 func (m *module) alive(ctx context.Context) error {
-	if !m.loop.call(ctx, func() {}) {
+	if m.serving.Load() && !m.loop.call(ctx, func() {}) {
 		return errors.New("the loop does not come round")
 	}
 	return nil
@@ -181,6 +193,10 @@ func serve(l net.Listener, h http.Handler, failed chan<- error, m *module) {
 // earlier agent. If it fails, what it made is removed again.
 func (m *module) startDataPath(up *net.Interface, cpu usage.CPU) (err error) {
 	s := m.settings
+	former, err := s.former()
+	if err != nil {
+		return err
+	}
 	if err := makePinDir(s.file.BPFDir); err != nil {
 		return err
 	}
@@ -196,8 +212,9 @@ func (m *module) startDataPath(up *net.Interface, cpu usage.CPU) (err error) {
 			return err
 		}
 	}
+	m.uplink = up.Name
 	cfg := s.agentConfig(m.boot)
-	pair, err := netdev.Ensure(&netdev.Config{Name: s.file.Interface, MTU: s.cluster.FabricMTU, Addresses: vips(cfg.Endpoints)})
+	pair, err := netdev.Ensure(&netdev.Config{Name: s.file.Interface, MTU: s.cluster.FabricMTU, Addresses: vips(cfg.Endpoints), Mark: m.mark()})
 	if err != nil {
 		return err
 	}
@@ -205,7 +222,6 @@ func (m *module) startDataPath(up *net.Interface, cpu usage.CPU) (err error) {
 	if err != nil {
 		return err
 	}
-	m.rememberUplink(up.Name)
 	place := &bpf.Settings{
 		Server: s.server.Address, FabricIndex: up.Index, OwnIndex: pair.Index, PeerIndex: pair.PeerIndex, OwnMAC: pair.MAC,
 		MaxFlows: s.file.Capacity.Connections, StraysPerSlice: straysPerSlice, BounceIPv6: bounce,
@@ -238,6 +254,9 @@ func (m *module) startDataPath(up *net.Interface, cpu usage.CPU) (err error) {
 	m.onClose(m.destroyed.Close)
 	m.startCore(cfg, sockets, cpu, up.Index)
 	if err := m.data.Attach(place, s.file.BPFDir); err != nil {
+		return err
+	}
+	if err := m.leave(former); err != nil {
 		return err
 	}
 	m.strays = strays

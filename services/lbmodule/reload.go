@@ -19,7 +19,7 @@ import (
 // joins it with the module's own file.
 func (m *module) openSource() (*confsource.Config, error) {
 	o := confsource.Options{ClusterFile: m.file.ClusterFile, Service: m.file.Service, Role: identity.Server, ID: m.file.Server,
-		Version: version.Version, StateDir: m.file.StateDir}
+		Version: version.Version, StateDir: m.file.StateDir, Waiting: m.wait}
 	var err error
 	if m.file.Service.InUse() { // whose last good configuration is kept
 		if o.State, err = state.Open(m.file.StateDir, m.log); err != nil {
@@ -38,6 +38,12 @@ func (m *module) openSource() (*confsource.Config, error) {
 	m.warn(first.Cluster)
 	m.settings, err = join(m.file, first.Cluster)
 	return first, err
+}
+
+// wait tells that there is no configuration yet: the program runs as it should,
+// and nobody who starts it has to wait for an operator's approval.
+func (m *module) wait(why error) {
+	m.super.Ready("waits for the configuration service: " + why.Error())
 }
 
 func (m *module) warn(c *config.Cluster) {
@@ -78,7 +84,7 @@ func (m *module) reload(cluster *config.Cluster) error {
 		return errors.New("the server's address or the cluster's base key changed; restart lbmodule")
 	}
 	cfg := s.agentConfig(m.boot)
-	if _, err := netdev.Ensure(&netdev.Config{Name: s.file.Interface, MTU: cluster.FabricMTU, Addresses: vips(cfg.Endpoints)}); err != nil {
+	if _, err := netdev.Ensure(&netdev.Config{Name: s.file.Interface, MTU: cluster.FabricMTU, Addresses: vips(cfg.Endpoints), Mark: m.mark()}); err != nil {
 		return err
 	}
 	m.loop.call(m.ctx, func() {
@@ -95,10 +101,10 @@ func (m *module) reload(cluster *config.Cluster) error {
 
 // drainMark is a file that lives as long as the machine is up: a restarted
 // agent goes on draining.
-func (m *module) drainMark() string { return filepath.Join(m.file.RunDir, "draining") }
+func drainMark(file *config.Module) string { return filepath.Join(file.RunDir, "draining") }
 
 func (m *module) drainMarked() bool {
-	_, err := os.Stat(m.drainMark())
+	_, err := os.Stat(drainMark(m.file))
 	return err == nil
 }
 
@@ -106,8 +112,8 @@ func (m *module) drainMarked() bool {
 func (m *module) setDraining(on bool) error {
 	var err error
 	if on {
-		err = os.WriteFile(m.drainMark(), nil, 0o600)
-	} else if err = os.Remove(m.drainMark()); errors.Is(err, os.ErrNotExist) {
+		err = os.WriteFile(drainMark(m.file), nil, 0o600)
+	} else if err = os.Remove(drainMark(m.file)); errors.Is(err, os.ErrNotExist) {
 		err = nil
 	}
 	if err != nil {

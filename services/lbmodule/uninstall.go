@@ -3,9 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 
 	"weir/services/config"
 	"weir/services/lbmodule/bpf"
@@ -15,75 +15,73 @@ import (
 
 // uninstall removes everything of the module from the kernel: programs, links,
 // maps, interface, addresses, rules and routes. The server is then as it was
-// before; connections through the module end. It works without a cluster file.
+// before; connections through the module end. What the kernel says of the
+// module is enough for it: the files may be wrong or gone by then.
 func uninstall(path string) error {
-	file, err := config.LoadModule(path)
-	if err != nil {
-		return program.ConfigError(err)
-	}
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("root is needed to remove eBPF programs; run lbmodule uninstall as root")
+	}
+	file, err := config.LoadModule(path)
+	if err != nil {
+		file = &config.Module{RunDir: config.ModuleRunDir, Interface: config.ModuleInterface}
 	}
 	lock, err := program.LockRunDir(file.RunDir, "lbmodule")
 	if err != nil {
 		return err
 	}
+	defer os.Remove(file.RunDir) // only when nothing else is in it
 	defer lock.Close()
-	index := 0
-	if up, err := uplink(lastUplink(file), serverAddress(file)); err == nil {
-		index = up.Index
-	}
-	if err := remove(file.Interface, file.BPFDir, index); err != nil {
+	marked, err := netdev.Marked()
+	if err != nil {
 		return err
 	}
-	_ = os.Remove(uplinkMark(file)) // of no meaning without the programs
-	return nil
+	var errs []error
+	for name, mark := range marked {
+		errs = append(errs, remove(name, mark.PinDir, indexOf(mark.Uplink)))
+	}
+	if len(marked) == 0 { // somebody may have removed the interface only
+		errs = append(errs, remove(file.Interface, file.BPFDir, lastUplink(file)))
+	}
+	_ = os.Remove(drainMark(file)) // of no meaning without the programs
+	return errors.Join(errs...)
 }
 
-// serverAddress is the server's address if there is a cluster file that still
-// says it.
-func serverAddress(file *config.Module) netip.Addr {
-	cluster, err := config.LoadCluster(file.ClusterFile)
-	if err != nil {
-		return netip.Addr{}
+// indexOf is the index of an interface; 0: it is gone, and with it what was on it.
+func indexOf(name string) int {
+	if ifc, err := net.InterfaceByName(name); err == nil {
+		return ifc.Index
 	}
-	if s := cluster.Server(file.Server); s != nil {
-		return s.Address
-	}
-	return netip.Addr{}
+	return 0
 }
 
-// uplinkMark is a file that lives as long as the programs in the kernel: it
-// names the interface that they are on.
-func uplinkMark(file *config.Module) string { return filepath.Join(file.RunDir, "uplink") }
-
-func (m *module) rememberUplink(name string) {
-	if err := os.WriteFile(uplinkMark(m.file), []byte(name), 0o600); err != nil {
-		m.log.Warn("the uplink's name cannot be kept; an uninstall without a cluster file will not find it", "error", err)
+// lastUplink is the index of the interface towards the fabric as far as files
+// still say it; 0: they do not.
+func lastUplink(file *config.Module) int {
+	address := netip.Addr{}
+	if cluster, err := config.LoadCluster(file.ClusterFile); err == nil {
+		if s := cluster.Server(file.Server); s != nil {
+			address = s.Address
+		}
 	}
-}
-
-// lastUplink is the interface towards the fabric as far as it is known without
-// a configuration of the cluster; empty: it is not.
-func lastUplink(file *config.Module) string {
-	if file.Uplink != "" {
-		return file.Uplink
+	if up, err := uplink(file.Uplink, address); err == nil {
+		return up.Index
 	}
-	name, err := os.ReadFile(uplinkMark(file))
-	if err != nil {
-		return ""
-	}
-	return string(name)
+	return 0
 }
 
 // remove takes the data path away, the fabric's side first: from then on the
 // interface is as before, and packets meet nothing half removed.
 func remove(name, pinDir string, uplink int) error {
-	errs := []error{bpf.Unpin(pinDir)}
+	var errs []error
+	if pinDir != "" {
+		errs = append(errs, bpf.Unpin(pinDir))
+	}
 	if uplink != 0 {
 		errs = append(errs, bpf.DetachFilters(uplink))
 	}
 	errs = append(errs, netdev.Remove(name))
-	_ = os.Remove(pinDir) // only when nothing else is in it
+	if pinDir != "" {
+		_ = os.Remove(pinDir) // only when nothing else is in it
+	}
 	return errors.Join(errs...)
 }

@@ -94,6 +94,30 @@ func pinnedSize(pinDir string) (uint32, bool) {
 	return m.MaxEntries(), true
 }
 
+// Compatible tells whether the maps that an earlier agent pinned in a
+// directory, if any, can be taken over by this one.
+func Compatible(pinDir string) error {
+	spec, err := loadWeir()
+	if err != nil {
+		return fmt.Errorf("read the embedded eBPF object: %w", err)
+	}
+	for name, want := range spec.Maps {
+		m, err := ebpf.LoadPinnedMap(filepath.Join(pinDir, name), nil)
+		if err != nil {
+			continue // it will be made
+		}
+		if name == weirMapWeirFlows {
+			want.MaxEntries = m.MaxEntries() // that of the pinned map stays
+		}
+		err = want.Compatible(m)
+		m.Close()
+		if err != nil {
+			return loadError(err)
+		}
+	}
+	return nil
+}
+
 func loadError(err error) error {
 	var v *ebpf.VerifierError
 	switch {

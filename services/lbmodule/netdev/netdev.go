@@ -30,6 +30,7 @@ type Config struct {
 	Name      string // weir0
 	MTU       int    // of the fabric, bytes
 	Addresses []netip.Addr
+	Mark      Mark
 }
 
 // Pair is the module's interface and the agent's end of it.
@@ -64,6 +65,9 @@ func Ensure(cfg *Config) (*Pair, error) {
 	}
 	p := &Pair{Name: cfg.Name, PeerName: PeerName(cfg.Name), Index: own.Attrs().Index, PeerIndex: peer.Attrs().Index}
 	copy(p.MAC[:], own.Attrs().HardwareAddr)
+	if err := mark(own, cfg.Mark); err != nil {
+		return nil, err
+	}
 	if err := syncAddresses(own, cfg.Addresses); err != nil {
 		return nil, err
 	}
