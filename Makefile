@@ -23,7 +23,7 @@ NET_VIRTIO := -Wl,--whole-archive -l:librte_net_virtio.a -Wl,--no-whole-archive 
 	-l:librte_pci.a -l:librte_eal.a -l:librte_telemetry.a -l:librte_kvargs.a -l:librte_meter.a -Wl,--end-group -lbsd -lmd -lnuma -lm
 # The same sources make the same programs wherever they lie.
 GOBUILD := go build -trimpath -ldflags
-TREE := ./dataplane/... ./services/... ./init/... ./image/... ./qemu/...
+TREE := ./dataplane/... ./services/... ./init/... ./image/... ./qemu/... ./firmware/... ./provisioning/...
 
 # What a fresh Debian 12 lacks. Reasons: docs/dependencies.md.
 PACKAGES := build-essential ca-certificates pkg-config \
@@ -33,7 +33,8 @@ PACKAGES := build-essential ca-certificates pkg-config \
 	frr nginx-light libnginx-mod-http-echo \
 	wrk iperf3 tcpdump nftables etcd-server \
 	qemu-system-x86 ovmf ipxe-qemu systemd-boot-efi \
-	zstd kmod binutils mtools dosfstools gdisk e2fsprogs
+	zstd kmod binutils mtools dosfstools gdisk e2fsprogs \
+	dnsmasq-base ipxe busybox
 
 .PHONY: help deps have-deps node build image check test test-long run up down lab-run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
 
@@ -114,7 +115,7 @@ fuzz: have-deps ## every fuzz target for FUZZTIME each
 	done
 
 fmt: ## format all Go code
-	gofmt -w dataplane services init image qemu
+	gofmt -w dataplane services init image qemu firmware provisioning
 
 vet: have-deps ## look for mistakes
 	go vet $(TREE)

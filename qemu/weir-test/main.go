@@ -107,7 +107,7 @@ func (t *tally) verdict(noSkips bool) error {
 
 // list names the packages of the tree.
 func list() ([]string, error) {
-	out, err := exec.Command("go", "list", "./dataplane/...", "./services/...", "./image/...", "./init/...", "./qemu/...").CombinedOutput()
+	out, err := exec.Command("go", "list", "./dataplane/...", "./services/...", "./image/...", "./init/...", "./qemu/...", "./firmware/...", "./provisioning/...").CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("list packages: %w: %s", err, bytes.TrimSpace(out))
 	}
@@ -115,7 +115,7 @@ func list() ([]string, error) {
 }
 
 func formatted() error {
-	out, err := exec.Command("gofmt", "-l", "dataplane", "services", "image", "init", "qemu").CombinedOutput()
+	out, err := exec.Command("gofmt", "-l", "dataplane", "services", "image", "init", "qemu", "firmware", "provisioning").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("gofmt: %w: %s", err, bytes.TrimSpace(out))
 	}
