@@ -34,9 +34,10 @@ PACKAGES := build-essential ca-certificates pkg-config \
 	wrk iperf3 tcpdump nftables etcd-server \
 	qemu-system-x86 ovmf ipxe-qemu systemd-boot-efi \
 	zstd kmod binutils mtools dosfstools gdisk e2fsprogs \
-	dnsmasq-base ipxe busybox
+	dnsmasq-base ipxe busybox \
+	systemd debootstrap
 
-.PHONY: help deps have-deps node build image check test test-long run up down lab-run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
+.PHONY: help deps have-deps node build image deb check test test-long run up down lab-run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
 
 help: ## this list
 	@echo "Weir $(VERSION). As root:"
@@ -64,6 +65,11 @@ node: have-deps
 
 image: node ## the appliance image into build/image, and a list of what is in it
 	$(BIN)/weir-image $(if $(LOCK),-update-lock) $(if $(FIRMWARE),-firmware $(FIRMWARE))
+
+deb: have-deps ## the LB module's Debian package into build/deb
+	@mkdir -p build/deb
+	CGO_ENABLED=0 GOAMD64=v1 $(GOBUILD) '$(LDFLAGS)' -o build/deb/lbmodule ./services/lbmodule
+	go run ./services/lbmodule/deb/weir-deb -program build/deb/lbmodule
 
 check: build ## the quick tests (under 3 minutes)
 	$(BIN)/weir-test -quick
