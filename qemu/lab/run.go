@@ -43,7 +43,7 @@ func (l *Lab) Run(ctx context.Context, out io.Writer) (err error) {
 // servers carried how much, and kills a node in the middle of transfers, which
 // then comes back. It fails if anything was lost.
 func (l *Lab) Story(ctx context.Context, out io.Writer) error {
-	if err := l.printBoots(ctx, out, l.Top.Nodes...); err != nil {
+	if err := l.PrintBoots(ctx, out, l.Top.Nodes...); err != nil {
 		return err
 	}
 	lost, err := l.sendTraffic(ctx, out)

@@ -11,9 +11,9 @@ import (
 	"weir/services/api"
 )
 
-// printBoots prints how nodes that boot came up, in seconds since their
+// PrintBoots prints how nodes that boot came up, in seconds since their
 // kernels started. It waits until they are ready for traffic.
-func (l *Lab) printBoots(ctx context.Context, out io.Writer, nodes ...topology.Node) error {
+func (l *Lab) PrintBoots(ctx context.Context, out io.Writer, nodes ...topology.Node) error {
 	if l.kind.name() != kindQEMU {
 		return nil
 	}

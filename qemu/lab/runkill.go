@@ -74,7 +74,7 @@ func (l *Lab) killInTheMiddle(ctx context.Context, out io.Writer) (lost []error,
 	if err := w.Flush(); err != nil {
 		return nil, err
 	}
-	return lost, l.printBoots(ctx, out, victim)
+	return lost, l.PrintBoots(ctx, out, victim)
 }
 
 // killAndAwait kills the last node and returns how long the router went on using it.

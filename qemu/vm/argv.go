@@ -84,7 +84,7 @@ func (m *Machine) bootArgs(accel string) []string {
 	if !b.UEFI() {
 		cmdline := b.Cmdline
 		if accel == TCG {
-			cmdline += " " + tcgCmdline
+			cmdline += " " + tcgCmdline + clockOptions()
 		}
 		argv := []string{"-kernel", b.Kernel, "-append", cmdline}
 		if b.Initrd != "" {

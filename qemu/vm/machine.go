@@ -40,7 +40,7 @@ type Machine struct {
 
 // Boot is what the machine starts from. Exactly one of Kernel, UKI and Disk is set.
 type Boot struct {
-	Kernel, Initrd, Cmdline string // loaded by QEMU itself; under TCG the command line gets one option more
+	Kernel, Initrd, Cmdline string // loaded by QEMU itself; under TCG the command line gets some options more
 	UKI                     string // by UEFI, as the only file of its system partition
 	Disk                    bool   // by UEFI, from Disks
 }
