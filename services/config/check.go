@@ -1,26 +1,25 @@
 package config
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 )
 
 var (
-	idForm        = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,62})$`)
-	interfaceForm = regexp.MustCompile(`^[^/:\s\x00]{1,15}$`)
+	idForm        = form(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,62})$`)
+	interfaceForm = form(`^[^/:\s\x00]{1,15}$`)
 )
 
 // id checks a name that appears in labels, file names and messages.
 func (d *document) id(path, s string) {
-	if !idForm.MatchString(s) {
+	if !idForm().MatchString(s) {
 		d.fail(path, "use letters, digits, dots, dashes and underscores, 63 at most", "%q is not an id", s)
 	}
 }
 
 // interfaceName checks the name of a network interface (IFNAMSIZ is 16 with the end mark).
 func (d *document) interfaceName(path, s string) {
-	if !interfaceForm.MatchString(s) || s == "." || s == ".." {
+	if !interfaceForm().MatchString(s) || s == "." || s == ".." {
 		d.fail(path, "an interface name has 1 to 15 characters, no space, slash or colon", "%q is not an interface name", s)
 	}
 }

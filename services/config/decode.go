@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -84,16 +83,16 @@ func decode(file string, text []byte, out any) *document {
 	return d
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+var yamlLine = form(`^yaml: (?:line (\d+): )?(.*)`)
 
-var parserError = regexp.MustCompile(`^did not find expected (',' or '[\]}]'|key$|'-' indicator|node content|<)`)
+var parserError = form(`^did not find expected (',' or '[\]}]'|key$|'-' indicator|node content|<)`)
 
 // syntax reports what the YAML parser said, with its line in our form.
 func (d *document) syntax(err error) {
 	e := &Error{File: d.file, Reason: "not YAML: " + err.Error()}
-	if m := yamlLine.FindStringSubmatch(strings.ReplaceAll(err.Error(), "\n", " ")); m != nil {
+	if m := yamlLine().FindStringSubmatch(strings.ReplaceAll(err.Error(), "\n", " ")); m != nil {
 		e.Line, _ = strconv.Atoi(m[1])
-		if parserError.MatchString(m[2]) {
+		if parserError().MatchString(m[2]) {
 			e.Line++ // the parser, unlike the scanner, counts lines from 0
 		}
 		e.Reason = "not YAML: " + m[2]

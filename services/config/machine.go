@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"regexp"
 	"strings"
 	"time"
 
@@ -110,7 +109,7 @@ func (d *document) checkDevice(path, device string) {
 	kind, name, _ := strings.Cut(device, ":")
 	switch kind {
 	case DevicePCI:
-		if !pciAddress.MatchString(name) {
+		if !pciAddress().MatchString(name) {
 			d.fail(path, "write it like pci:0000:00:03.0", "%q is not a PCI address", name)
 		}
 	case DeviceMAC:
@@ -122,7 +121,7 @@ func (d *document) checkDevice(path, device string) {
 	}
 }
 
-var sysctlKey = regexp.MustCompile(`^[a-z0-9_]+([./][A-Za-z0-9_-]+)+$`)
+var sysctlKey = form(`^[a-z0-9_]+([./][A-Za-z0-9_-]+)+$`)
 
 func (n *Node) validateMachine(d *document) {
 	m := n.Machine
@@ -153,7 +152,7 @@ func (n *Node) validateMachine(d *document) {
 		d.fail("machine.watchdog", "write 5s to 5m, or 0s to switch it off", "%v is out of range", m.Watchdog)
 	}
 	for i, o := range m.Sysctls {
-		if !sysctlKey.MatchString(o.Key) || strings.Contains(o.Key, "..") {
+		if !sysctlKey().MatchString(o.Key) || strings.Contains(o.Key, "..") {
 			d.fail(fmt.Sprintf("machine.sysctls[%d].key", i), "write it like net.core.rmem_max", "%q is not a kernel option", o.Key)
 		}
 	}

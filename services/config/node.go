@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
@@ -181,7 +180,7 @@ func (n *Node) validate(d *document) {
 	n.validateMachine(d)
 }
 
-var pciAddress = regexp.MustCompile(`^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$`)
+var pciAddress = form(`^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$`)
 
 func (n *NIC) validate(d *document, path string) {
 	d.interfaceName(path+".exception", n.Exception)

@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"regexp"
 	"strings"
 	"time"
 )
 
 var (
-	versionForm = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+-]{0,62}$`)
-	valueForm   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`)
-	wordsForm   = regexp.MustCompile(`^[ -~]{0,512}$`) // the kernel takes 2047 bytes in all
+	versionForm = form(`^[0-9A-Za-z][0-9A-Za-z.+-]{0,62}$`)
+	valueForm   = form(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`)
+	wordsForm   = form(`^[ -~]{0,512}$`) // the kernel takes 2047 bytes in all
 )
 
 func (p *Provisiond) validate(d *document) {
@@ -36,7 +35,7 @@ func (p *Provisiond) validate(d *document) {
 		d.fail("certificate_validity", "write 8760h for a year", "%s is out of range, an hour to ten years", p.Validity)
 	}
 	d.version("version", p.Version)
-	if !wordsForm.MatchString(p.CommandLine) {
+	if !wordsForm().MatchString(p.CommandLine) {
 		d.fail("command_line", "write words as the kernel takes them, 512 characters at most", "is not a part of a command line")
 	}
 	p.DHCP.validate(d, p.Address)
@@ -70,7 +69,7 @@ func (m *ProvisionMachine) validate(d *document, path string, seen map[string]st
 		once(path+".serial", "serial ", m.Serial)
 	}
 	if m.UUID != "" {
-		if !uuidForm.MatchString(m.UUID) {
+		if !uuidForm().MatchString(m.UUID) {
 			d.fail(path+".uuid", "write it like 4c4c4544-0033-3310-8051-b4c04f4b3132, in lower case", "%q is not a UUID", m.UUID)
 		}
 		once(path+".uuid", "uuid ", m.UUID)
@@ -87,7 +86,7 @@ func (m *ProvisionMachine) validate(d *document, path string, seen map[string]st
 	names := map[string]bool{}
 	for i, v := range m.Values {
 		at := fmt.Sprintf("%s.values[%d].name", path, i)
-		if !valueForm.MatchString(v.Name) || v.Name == "id" {
+		if !valueForm().MatchString(v.Name) || v.Name == "id" {
 			d.fail(at, "use letters, digits and underscores; id is there already", "%q is not a name for a template", v.Name)
 		}
 		if names[v.Name] {
@@ -96,15 +95,15 @@ func (m *ProvisionMachine) validate(d *document, path string, seen map[string]st
 		names[v.Name] = true
 	}
 	for i, a := range m.Addresses {
-		if _, err := netip.ParseAddr(a); err != nil && !hostForm.MatchString(a) {
+		if _, err := netip.ParseAddr(a); err != nil && !hostForm().MatchString(a) {
 			d.fail(fmt.Sprintf("%s.addresses[%d]", path, i), "", "%q is neither an address nor a host name", a)
 		}
 	}
 }
 
 var (
-	uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	hostForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+	uuidForm = form(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+	hostForm = form(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
 )
 
 func (h *ProvisionDHCP) validate(d *document, self netip.Addr) {
@@ -176,7 +175,7 @@ func (d *document) ipv4(path string, a netip.Addr) {
 }
 
 func (d *document) version(path, s string) {
-	if !versionForm.MatchString(s) || strings.Contains(s, "..") {
+	if !versionForm().MatchString(s) || strings.Contains(s, "..") {
 		d.fail(path, "write it like 0.5.0", "%q is not a version", s)
 	}
 }
