@@ -14,7 +14,7 @@ import (
 )
 
 // These bring up the namespace lab and machines with the image, so they run
-// alone. Tests of the image that take long have a name of their own.
+// alone. Tests that take long have a name of their own.
 const (
 	labPackage     = "weir/qemu/labtest"
 	bootPackage    = "weir/qemu/boottest"
@@ -85,7 +85,11 @@ func run(total *tally, o options) error {
 }
 
 func runLong(total *tally, _ options) error {
-	return total.goTest(true, alone("12h", "-run", longTests, imagePackage, bootPackage))
+	packages, err := list()
+	if err != nil {
+		return err
+	}
+	return total.goTest(true, alone("12h", append([]string{"-run", longTests}, packages...)...))
 }
 
 // alone are the arguments for a package beside which nothing runs.

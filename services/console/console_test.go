@@ -105,7 +105,7 @@ func TestEveryCommandIsExercised(t *testing.T) {
 	}
 }
 
-func TestLongOutputIsPaged(t *testing.T) {
+func TestOutputLongerThanTheTerminalIsPaged(t *testing.T) {
 	r := newRig(t, nil, nil)
 	r.prompt()
 	r.types("logs kernel\r")
