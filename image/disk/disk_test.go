@@ -17,39 +17,49 @@ import (
 // tools leave nothing of their own in it.
 func TestTheSameContentsMakeTheSameDisk(t *testing.T) {
 	dir := t.TempDir()
-	unified := filepath.Join(dir, "weir.efi")
-	if err := os.WriteFile(unified, bytes.Repeat([]byte("kernel and more "), 70_000), 0o644); err != nil {
-		t.Fatal(err)
+	c := Contents{Loader: filepath.Join(dir, "loader.efi"), Unified: filepath.Join(dir, "weir.efi"), When: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	for path, n := range map[string]int{c.Loader: 3_000, c.Unified: 70_000} {
+		if err := os.WriteFile(path, bytes.Repeat([]byte("kernel and more "), n), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	path := filepath.Join(dir, "disk")
-	if err := Make(dir, unified, path, time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)); err != nil {
+	if err := c.Make(dir, path); err != nil {
 		t.Fatal(err)
 	}
-	const want = "9de51994e3cd52a44e6dd3eaedf7063fa83191edb8392ce04d1b3ed5fadc017d"
+	const want = "a1ec9f8455df1148aae446f56c1f6ef3eb6910bd201a6e99967168b5d83efcd6"
 	if got := sum(t, path); got != want {
 		t.Errorf("disk has the SHA-256 %s, want %s (new layout: change it here)", got, want)
 	}
-	inspect(t, path, unified)
+	inspect(t, path, c)
 }
 
-func inspect(t *testing.T, path, unified string) {
+func inspect(t *testing.T, path string, c Contents) {
 	t.Helper()
 	table := output(t, "/sbin/sgdisk", "--verify", "--print", path)
-	for _, want := range []string{"No problems found", " " + SlotA + "\n", " " + SlotB + "\n", " " + State + "\n"} {
+	for _, want := range []string{"No problems found", "   1 ", " " + Boot + "\n", " " + SlotA + "\n", " " + SlotB + "\n", " " + State + "\n"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("partition table lacks %q:\n%s", want, table)
 		}
 	}
-	copied := filepath.Join(t.TempDir(), "copy")
-	output(t, "mcopy", "-i", path+"@@1M", "::"+BootPath, copied)
-	if sum(t, copied) != sum(t, unified) {
-		t.Error("slot A does not hold the unified image")
-	}
-	if out := output(t, "/sbin/fsck.vfat", "-n", slot(t, path, 1)); strings.Contains(out, "error") {
-		t.Errorf("slot A: %s", out)
-	}
-	if out := output(t, "/sbin/fsck.vfat", "-n", slot(t, path, 1+SlotSize/mib)); strings.Contains(out, "error") {
-		t.Errorf("slot B: %s", out)
+	at := int64(1)
+	for _, f := range []struct {
+		label      string
+		size       int64
+		name, from string
+	}{{Boot, BootSize, BootPath, c.Loader}, {SlotA, SlotSize, SlotPath, c.Unified}, {SlotB, SlotSize, "", ""}} {
+		part := slot(t, path, at, f.size)
+		if out := output(t, "/sbin/fsck.vfat", "-n", part); strings.Contains(out, "error") {
+			t.Errorf("%s: %s", f.label, out)
+		}
+		if f.name != "" {
+			copied := filepath.Join(t.TempDir(), "copy")
+			output(t, "mcopy", "-i", part, "::"+f.name, copied)
+			if sum(t, copied) != sum(t, f.from) {
+				t.Errorf("%s does not hold what it should", f.label)
+			}
+		}
+		at += f.size / mib
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -57,7 +67,7 @@ func inspect(t *testing.T, path, unified string) {
 	}
 	defer f.Close()
 	state := make([]byte, StateSize)
-	if _, err := f.ReadAt(state, mib+2*SlotSize); err != nil {
+	if _, err := f.ReadAt(state, mib+BootSize+2*SlotSize); err != nil {
 		t.Fatal(err)
 	}
 	if len(bytes.Trim(state, "\x00")) != 0 {
@@ -65,8 +75,8 @@ func inspect(t *testing.T, path, unified string) {
 	}
 }
 
-// slot copies a slot's file system, which begins at so many MiB.
-func slot(t *testing.T, path string, at int64) string {
+// slot copies a file system, which begins at so many MiB.
+func slot(t *testing.T, path string, at, size int64) string {
 	t.Helper()
 	from, err := os.Open(path)
 	if err != nil {
@@ -78,7 +88,7 @@ func slot(t *testing.T, path string, at int64) string {
 		t.Fatal(err)
 	}
 	defer to.Close()
-	if _, err := io.Copy(to, io.NewSectionReader(from, at*mib, SlotSize)); err != nil {
+	if _, err := io.Copy(to, io.NewSectionReader(from, at*mib, size)); err != nil {
 		t.Fatal(err)
 	}
 	return to.Name()

@@ -2,6 +2,7 @@ package imagetest
 
 import (
 	"bytes"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -17,7 +18,7 @@ const most = 45 << 20
 
 func TestTheManifestDescribesTheFiles(t *testing.T) {
 	m := readManifest(t)
-	for _, name := range []string{"vmlinuz", "initramfs.cpio.zst", "weir.efi", "disk.img"} {
+	for _, name := range []string{"vmlinuz", "initramfs.cpio.zst", "weir.efi", "loader.efi", "disk.img"} {
 		want, found := m.Output(name)
 		if !found {
 			t.Errorf("the manifest lacks %s", name)
@@ -56,14 +57,19 @@ func TestTheUnifiedImageHoldsKernelInitramfsAndCommandLine(t *testing.T) {
 	}
 }
 
-func TestSlotAOfTheDiskHoldsTheUnifiedImage(t *testing.T) {
-	copied := filepath.Join(t.TempDir(), "copy")
-	c := exec.Command("mcopy", "-i", file("disk.img")+"@@1M", "::"+disk.BootPath, copied)
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("mcopy: %v\n%s", err, out)
-	}
-	want, _ := readManifest(t).Output("weir.efi")
-	if got, err := manifest.Describe(filepath.Dir(copied), "copy"); err != nil || got.SHA256 != want.SHA256 {
-		t.Errorf("got %v, %v, want %v", got, err, want)
+func TestTheDiskHoldsTheBootLoaderAndInSlotATheUnifiedImage(t *testing.T) {
+	for _, f := range []struct{ name, at, path string }{
+		{"loader.efi", "1M", disk.BootPath},
+		{"weir.efi", fmt.Sprintf("%dM", 1+disk.BootSize>>20), disk.SlotPath},
+	} {
+		copied := filepath.Join(t.TempDir(), "copy")
+		c := exec.Command("mcopy", "-i", file("disk.img")+"@@"+f.at, "::"+f.path, copied)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("mcopy: %v\n%s", err, out)
+		}
+		want, _ := readManifest(t).Output(f.name)
+		if got, err := manifest.Describe(filepath.Dir(copied), "copy"); err != nil || got.SHA256 != want.SHA256 {
+			t.Errorf("%s: got %v, %v, want %v", f.name, got, err, want)
+		}
 	}
 }

@@ -63,7 +63,7 @@ func (i Image) Write(temp, output string) error {
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("objcopy: %w: %s", err, strings.TrimSpace(string(out)))
 	}
-	if err := clearTime(made); err != nil {
+	if err := ClearTime(made); err != nil {
 		return err
 	}
 	return os.Rename(made, output)
@@ -91,10 +91,10 @@ func end(stub string) (address, align uint64, err error) {
 
 func alignUp(n, align uint64) uint64 { return (n + align - 1) / align * align }
 
-// clearTime sets two fields of the PE header to zero: the time, where objcopy
+// ClearTime sets two fields of a PE header to zero: the time, where objcopy
 // leaves that of its run, and the checksum over it, which firmware does not look at
 // in an application.
-func clearTime(path string) error {
+func ClearTime(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"weir/firmware/loader"
 	"weir/image/disk"
 	"weir/image/inputs"
 	"weir/image/manifest"
@@ -23,6 +24,7 @@ const (
 	kernelFile    = "vmlinuz"
 	initramfsFile = "initramfs.cpio.zst"
 	unifiedFile   = "weir.efi"
+	loaderFile    = "loader.efi"
 	diskFile      = "disk.img"
 )
 
@@ -99,10 +101,15 @@ func (b *build) make(in sources, r release) (m manifest.Manifest, err error) {
 	if err := unified.Write(b.work, filepath.Join(b.out, unifiedFile)); err != nil {
 		return m, err
 	}
-	if err := disk.Make(b.work, filepath.Join(b.out, unifiedFile), filepath.Join(b.out, diskFile), r.BuildTime); err != nil {
+	boot := loader.Loader{GNUEFI: in.gnuEFI.Root, SlotA: disk.GUID(disk.SlotA), SlotB: disk.GUID(disk.SlotB), SlotPath: disk.SlotPath}
+	if err := boot.Build(b.work, filepath.Join(b.out, loaderFile)); err != nil {
 		return m, err
 	}
-	for _, name := range []string{kernelFile, initramfsFile, unifiedFile, diskFile} {
+	contents := disk.Contents{Loader: filepath.Join(b.out, loaderFile), Unified: filepath.Join(b.out, unifiedFile), When: r.BuildTime}
+	if err := contents.Make(b.work, filepath.Join(b.out, diskFile)); err != nil {
+		return m, err
+	}
+	for _, name := range []string{kernelFile, initramfsFile, unifiedFile, loaderFile, diskFile} {
 		o, err := manifest.Describe(b.out, name)
 		if err != nil {
 			return m, err

@@ -18,7 +18,8 @@ const (
 // and the libraries that they need.
 var e2fsPackages = []string{"e2fsprogs", "libext2fs2", "libcom-err2", "libblkid1", "libuuid1", "libc6"}
 
-// hostPackages are used as installed: what is linked into dataplane, and what
+// hostPackages are used as installed: what is linked into dataplane, what compiles
+// it and the boot loader, and what
 // writes the files of the image.
 var hostPackages = []string{"libdpdk-dev", "libnuma-dev", "libbsd-dev", "libmd-dev", "libc6-dev", "gcc-12", "binutils", "kmod", "zstd", "mtools", "dosfstools", "gdisk"}
 
@@ -26,6 +27,7 @@ var hostPackages = []string{"libdpdk-dev", "libnuma-dev", "libbsd-dev", "libmd-d
 type sources struct {
 	kernel inputs.Package
 	stub   inputs.Package // systemd's EFI stub
+	gnuEFI inputs.Package // what the boot loader is linked with
 	e2fs   []inputs.Package
 	all    []inputs.Input
 	locked bool
@@ -60,7 +62,10 @@ func (b *build) fetch() (sources, error) {
 	if s.stub, err = fetchNamed(cache, lock, "systemd-boot-efi"); err != nil {
 		return s, err
 	}
-	s.all = append(s.all, s.kernel.Input, s.stub.Input)
+	if s.gnuEFI, err = fetchNamed(cache, lock, "gnu-efi"); err != nil {
+		return s, err
+	}
+	s.all = append(s.all, s.kernel.Input, s.stub.Input, s.gnuEFI.Input)
 	for _, name := range e2fsPackages {
 		p, err := fetchNamed(cache, lock, name)
 		if err != nil {

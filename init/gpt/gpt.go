@@ -21,6 +21,7 @@ import (
 type Partition struct {
 	Number int    // from 1, as in the kernel's sda1
 	Name   string // its label
+	ID     string // its GUID, in upper case
 	Start  int64  // bytes from the disk's begin
 	Size   int64  // bytes
 }
@@ -95,10 +96,16 @@ func readTable(disk io.ReaderAt, size, sector, lba int64) ([]Partition, error) {
 		if [16]byte(e[:16]) == [16]byte{} || start > end || end >= last || start == 0 {
 			continue // unused, or it points outside of the disk
 		}
-		all = append(all, Partition{Number: i + 1, Name: name(e[56:128]),
+		all = append(all, Partition{Number: i + 1, Name: name(e[56:128]), ID: id(e[16:32]),
 			Start: int64(start) * sector, Size: int64(end-start+1) * sector})
 	}
 	return all, nil
+}
+
+// id is a GUID in its usual form; its first three fields are little-endian.
+func id(b []byte) string {
+	le := binary.LittleEndian
+	return fmt.Sprintf("%08X-%04X-%04X-%X-%X", le.Uint32(b), le.Uint16(b[4:]), le.Uint16(b[6:]), b[8:10], b[10:16])
 }
 
 // name decodes UTF-16LE up to its first zero.

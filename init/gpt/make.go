@@ -30,7 +30,7 @@ func Table(size int64, sector int, label, seed string) (Partition, []Piece, bool
 	}
 	s := int64(sector)
 	sectors := size / s
-	p := Partition{Number: 1, Name: label, Start: mib, Size: (size - 2*mib) / mib * mib}
+	p := Partition{Number: 1, Name: label, ID: id(guid(seed, "partition")), Start: mib, Size: (size - 2*mib) / mib * mib}
 	table := make([]byte, (entries*entrySize+sector-1)/sector*sector)
 	e := table[:entrySize]
 	copy(e, linuxData)
