@@ -64,7 +64,7 @@ func (*BootRequest) Descriptor() ([]byte, []int) {
 type BootStatus struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Version        string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
-	Slot           string                 `protobuf:"bytes,2,opt,name=slot,proto3" json:"slot,omitempty"` // "a", "b", "net", or empty: the boot command line does not say
+	Slot           string                 `protobuf:"bytes,2,opt,name=slot,proto3" json:"slot,omitempty"` // "a", "b", "net", or empty: neither the boot command line nor the firmware says
 	Identity       *Identity              `protobuf:"bytes,3,opt,name=identity,proto3" json:"identity,omitempty"`
 	ConfigSource   string                 `protobuf:"bytes,4,opt,name=config_source,json=configSource,proto3" json:"config_source,omitempty"`          // "disk", "built in", or the URL; empty: none is in force
 	ConfigLastGood bool                   `protobuf:"varint,5,opt,name=config_last_good,json=configLastGood,proto3" json:"config_last_good,omitempty"` // the source failed: this is the last configuration that worked

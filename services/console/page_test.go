@@ -137,7 +137,7 @@ func crowd(r *rand.Rand) *facts.Facts {
 		f.Node.Bgp = append(f.Node.Bgp, &api.BgpSession{Advertises: words(2), Peer: words(2), State: "idle", Reason: words(9)})
 		f.Node.Servers = append(f.Node.Servers, &api.ServerView{Id: fmt.Sprint("srv", i), Health: "unhealthy", CheckError: words(5)})
 		f.Node.Alarms = append(f.Node.Alarms, words(30))
-		f.Services = append(f.Services, &api.Service{Name: words(3), State: []string{"failed", "backing off", "stopped"}[r.IntN(3)], LastEnd: words(5)})
+		f.Services = append(f.Services, &api.Service{Name: words(3), State: []string{"starting", "backing off", "stopped"}[r.IntN(3)], LastEnd: words(5)})
 		f.Errors = append(f.Errors, facts.LoggedError{Source: "noded", Text: words(40)})
 	}
 	f.Boot.Version, f.Node.Id, f.Boot.ConfigSource, f.Boot.Identity.Vendor = words(5), words(6), words(9), words(9)

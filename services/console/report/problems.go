@@ -89,7 +89,6 @@ func nicProblems(f *facts.Facts) (out []Problem) {
 const (
 	serviceReady    = "ready"
 	serviceStopped  = "stopped"
-	serviceFailed   = "failed"
 	serviceBackOff  = "backing off"
 	serviceWaiting  = "waiting"
 	serviceStarting = "starting"
@@ -103,8 +102,6 @@ func serviceProblems(f *facts.Facts) (out []Problem) {
 			ended = ", last " + s.LastEnd
 		}
 		switch s.State {
-		case serviceFailed:
-			p.What = fmt.Sprintf("%s failed%s", s.Name, ended)
 		case serviceBackOff:
 			p.What = fmt.Sprintf("%s ended%s; started again in %s (restart %d)", s.Name, ended, Span(s.NextStartSeconds), s.Restarts+1)
 		case serviceStopped:
