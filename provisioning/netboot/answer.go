@@ -107,7 +107,11 @@ func (s *Server) Answer(m *dhcpv4.DHCPv4, port int, now time.Time) Answer {
 		}
 		return Answer{Client: c, Changes: s.Pool.Release(c.MAC, addressOf(m.ClientIPAddr), now)}
 	case dhcpv4.MessageTypeInform: // RFC 2131, 4.3.5: no address, no lease
+		if a := addressOf(m.ClientIPAddr); !s.Prefix.Contains(a) {
+			return refused(c, NotForUs) // the answer would go there
+		}
 		r := s.reply(m, dhcpv4.MessageTypeAck)
+		r.ClientIPAddr = m.ClientIPAddr
 		s.Network.options(r, 0)
 		return Answer{Reply: r, Client: c}
 	}
@@ -153,7 +157,9 @@ func (s *Server) request(m *dhcpv4.DHCPv4, c Client, now time.Time) Answer {
 		return Answer{Reply: r, Client: c, Log: fmt.Sprintf("%s asks for %s, which is not its address", c.MAC, wanted)}
 	}
 	r := s.reply(m, dhcpv4.MessageTypeAck)
-	r.ClientIPAddr = m.ClientIPAddr
+	if wanted == addressOf(m.ClientIPAddr) {
+		r.ClientIPAddr = m.ClientIPAddr
+	}
 	r.YourIPAddr = lease.Address.AsSlice()
 	s.Network.options(r, s.Pool.Duration)
 	s.boot(r, m, c.Kind)

@@ -31,12 +31,12 @@ func (p *Provisiond) validate(d *document) {
 	for path, s := range map[string]string{"state_dir": p.StateDir, "authority": p.CA, "cert": p.Cert, "key": p.Key, "images": p.Images, "ipxe": p.IPXE} {
 		d.notEmpty(path, s)
 	}
-	if p.Validity < time.Hour || p.Validity > 10*365*24*time.Hour {
-		d.fail("certificate_validity", "write 8760h for a year", "%s is out of range, an hour to ten years", p.Validity)
+	if p.Validity < 7*24*time.Hour || p.Validity > 10*365*24*time.Hour {
+		d.fail("certificate_validity", "write 8760h for a year", "%s is out of range, a week to ten years", p.Validity)
 	}
 	d.version("version", p.Version)
 	if !wordsForm().MatchString(p.CommandLine) {
-		d.fail("command_line", "write words as the kernel takes them, 512 characters at most", "is not a part of a command line")
+		d.fail("command_line", "use letters, digits and , . : = _ / + @ % -, 512 characters at most", "is not a part of a command line")
 	}
 	p.DHCP.validate(d, p.Address)
 	if len(p.Machines) > MaxMachines {

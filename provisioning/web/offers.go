@@ -1,0 +1,66 @@
+package web
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// maxOffers and offerFor bound what is remembered of boots under way.
+const (
+	maxOffers = 4096
+	offerFor  = 30 * time.Minute
+)
+
+// offer is what one boot of one machine may load. Its name cannot be guessed, and
+// only the client that it was made for can use it.
+type offer struct {
+	client   netip.Addr
+	machine  string // "node lb1"; empty: not approved
+	version  string
+	nodeYAML string // without secrets; empty: none
+	until    time.Time
+}
+
+type offers struct {
+	mu   sync.Mutex
+	list map[string]offer
+}
+
+// add gives an offer its name. A client has one offer for each version and machine: asking
+// again gives the same name, so that nobody fills the list by asking.
+func (o *offers) add(one offer, now time.Time) (token string, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for t, old := range o.list {
+		switch {
+		case now.After(old.until):
+			delete(o.list, t)
+		case old.client == one.client && old.machine == one.machine && old.version == one.version:
+			o.list[t] = one
+			return t, true
+		case old.client == one.client:
+			delete(o.list, t) // of an earlier boot
+		}
+	}
+	if len(o.list) >= maxOffers {
+		return "", false
+	}
+	b := make([]byte, 16)
+	rand.Read(b) // never fails
+	token = hex.EncodeToString(b)
+	o.list[token] = one
+	return token, true
+}
+
+func (o *offers) get(token string, client netip.Addr, now time.Time) (offer, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	one, ok := o.list[token]
+	if !ok || one.client != client || now.After(one.until) {
+		return offer{}, false
+	}
+	return one, true
+}
