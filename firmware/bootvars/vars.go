@@ -35,6 +35,9 @@ func Open() (*Variables, error) {
 	return &Variables{v}, nil
 }
 
+// On uses another store.
+func On(store efivarfs.EFIVar) *Variables { return &Variables{store} }
+
 func descriptor(vendor, name string) efivarfs.VariableDescriptor {
 	return efivarfs.VariableDescriptor{Name: name, GUID: uuid.MustParse(vendor)}
 }
