@@ -10,6 +10,9 @@ import (
 const asProgram = "WEIR_TEST_RUN_LBMODULE"
 
 func TestMain(m *testing.M) {
+	if argument := os.Getenv(asMachine); argument != "" {
+		becomeMachine(argument)
+	}
 	if os.Getenv(asProgram) != "" {
 		main()
 		os.Exit(0)

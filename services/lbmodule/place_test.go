@@ -24,14 +24,15 @@ func (w *world) networking() string {
 // difference lists the lines that only one of two texts has.
 func difference(before, after string) string {
 	var d strings.Builder
-	for line := range strings.Lines(before) {
-		if !strings.Contains(after, line) {
-			d.WriteString("- " + line)
+	for _, side := range []struct{ sign, has, lacks string }{{"- ", before, after}, {"+ ", after, before}} {
+		lacks := map[string]bool{}
+		for line := range strings.Lines(side.lacks) {
+			lacks[line] = true
 		}
-	}
-	for line := range strings.Lines(after) {
-		if !strings.Contains(before, line) {
-			d.WriteString("+ " + line)
+		for line := range strings.Lines(side.has) {
+			if !lacks[line] {
+				d.WriteString(side.sign + line)
+			}
 		}
 	}
 	return d.String()

@@ -232,9 +232,14 @@ func (w *world) status() (*api.ModuleStatus, error) {
 
 func (w *world) eventually(what string, ok func() bool) {
 	w.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	w.within(10*time.Second, what, ok)
+}
+
+func (w *world) within(limit time.Duration, what string, ok func() bool) {
+	w.t.Helper()
+	for deadline := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			w.t.Fatalf("not within 10 s: %s\n%s", what, w.logged())
+			w.t.Fatalf("not within %s: %s\n%s", limit, what, w.logged())
 		}
 	}
 }
