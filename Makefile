@@ -54,7 +54,7 @@ have-deps:
 	@PACKAGES="$(PACKAGES)" ./qemu/deps.sh go
 
 build: node ## all programs into build/bin
-	CGO_ENABLED=0 $(GOBUILD) '$(LDFLAGS)' -o $(BIN)/ ./services/lbmodule ./services/configd ./qemu/weir-lab ./qemu/weir-test
+	CGO_ENABLED=0 $(GOBUILD) '$(LDFLAGS)' -o $(BIN)/ ./services/lbmodule ./services/configd ./provisioning/provisiond ./qemu/weir-lab ./qemu/weir-test
 
 # What a node runs, and what makes its image.
 node: have-deps
