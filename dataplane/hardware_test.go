@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"weir/qemu/netns/nstest"
 	"weir/services/config"
 )
 
@@ -15,11 +16,11 @@ func sysfs(t *testing.T, files map[string]string) string {
 	root := t.TempDir()
 	for name, value := range files {
 		path := filepath.Join(root, name)
-		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		nstest.Must(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		if to, ok := strings.CutPrefix(value, "->"); ok {
-			must(t, os.Symlink(to, path))
+			nstest.Must(t, os.Symlink(to, path))
 		} else {
-			must(t, os.WriteFile(path, []byte(value+"\n"), 0o644))
+			nstest.Must(t, os.WriteFile(path, []byte(value+"\n"), 0o644))
 		}
 	}
 	return root

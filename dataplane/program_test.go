@@ -22,6 +22,7 @@ import (
 	"weir/dataplane/packet"
 	"weir/dataplane/wire"
 	"weir/qemu/netns"
+	"weir/qemu/netns/nstest"
 	"weir/services/api"
 )
 
@@ -44,15 +45,15 @@ func cable(t *testing.T) {
 	t.Helper()
 	for i, side := range []string{"north", "south"} {
 		nic, tap := side+"0", "exc-"+side
-		must(t, netns.Veth(home, nic, away, side+"1", 1500))
-		t.Cleanup(func() { must(t, netns.DeleteLink(home, nic)) })
-		must(t, netns.DropIngress(home, nic))
-		mac, err := netns.MAC(home, nic)
-		must(t, err)
-		must(t, netns.Tap(home, tap, mac, 1500))
-		t.Cleanup(func() { must(t, netns.DeleteLink(home, tap)) })
-		must(t, netns.Address(home, tap, netip.MustParsePrefix(fmt.Sprintf("10.8%d.0.1/24", i))))
-		must(t, netns.Address(away, side+"1", netip.MustParsePrefix(fmt.Sprintf("10.8%d.0.2/24", i)), netip.MustParsePrefix(fmt.Sprintf("10.8%d.0.3/24", i))))
+		nstest.Must(t, netns.Veth(nstest.Home, nic, nstest.Away, side+"1", 1500))
+		t.Cleanup(func() { nstest.Must(t, netns.DeleteLink(nstest.Home, nic)) })
+		nstest.Must(t, netns.DropIngress(nstest.Home, nic))
+		mac, err := netns.MAC(nstest.Home, nic)
+		nstest.Must(t, err)
+		nstest.Must(t, netns.Tap(nstest.Home, tap, mac, 1500))
+		t.Cleanup(func() { nstest.Must(t, netns.DeleteLink(nstest.Home, tap)) })
+		nstest.Must(t, netns.Address(nstest.Home, tap, netip.MustParsePrefix(fmt.Sprintf("10.8%d.0.1/24", i))))
+		nstest.Must(t, netns.Address(nstest.Away, side+"1", netip.MustParsePrefix(fmt.Sprintf("10.8%d.0.2/24", i)), netip.MustParsePrefix(fmt.Sprintf("10.8%d.0.3/24", i))))
 	}
 }
 
@@ -68,7 +69,7 @@ type process struct {
 func command(t *testing.T, dir, config string) *exec.Cmd {
 	t.Helper()
 	file := filepath.Join(dir, "node.yaml")
-	must(t, os.WriteFile(file, []byte(config), 0o600))
+	nstest.Must(t, os.WriteFile(file, []byte(config), 0o600))
 	c := exec.Command("/proc/self/exe", "--config", file)
 	c.Env = append(os.Environ(), "WEIR_DATAPLANE_RUN=1")
 	return c
@@ -78,7 +79,7 @@ func command(t *testing.T, dir, config string) *exec.Cmd {
 func launch(t *testing.T, dir string) *process {
 	t.Helper()
 	ready, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
-	must(t, err)
+	nstest.Must(t, err)
 	defer func() {
 		ready.Close()
 		os.Remove(filepath.Join(dir, "notify"))
@@ -86,10 +87,10 @@ func launch(t *testing.T, dir string) *process {
 	p := &process{cmd: command(t, dir, nodeFile), done: make(chan error, 1)}
 	p.cmd.Env = append(p.cmd.Env, "NOTIFY_SOCKET="+filepath.Join(dir, "notify"), "WATCHDOG_USEC=1000000")
 	p.cmd.Stderr = &p.stderr
-	must(t, p.cmd.Start())
+	nstest.Must(t, p.cmd.Start())
 	go func() { p.done <- p.cmd.Wait() }()
 	t.Cleanup(func() { p.cmd.Process.Kill() })
-	must(t, ready.SetReadDeadline(time.Now().Add(time.Minute)))
+	nstest.Must(t, ready.SetReadDeadline(time.Now().Add(time.Minute)))
 	go func() {
 		// A program that ended before notifies nothing.
 		err := <-p.done
@@ -108,7 +109,7 @@ func launch(t *testing.T, dir string) *process {
 		}
 	}
 	conn, err := grpc.NewClient("unix:"+filepath.Join(dir, "run/dataplane.sock"), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	must(t, err)
+	nstest.Must(t, err)
 	t.Cleanup(func() { conn.Close() })
 	p.client = api.NewDataplaneClient(conn)
 	return p
@@ -117,14 +118,14 @@ func launch(t *testing.T, dir string) *process {
 func (p *process) status(t *testing.T) *api.DataplaneStatus {
 	t.Helper()
 	s, err := p.client.Status(context.Background(), &api.DataplaneStatusRequest{})
-	must(t, err)
+	nstest.Must(t, err)
 	return s
 }
 
 // end sends a signal and returns the exit code.
 func (p *process) end(t *testing.T, s os.Signal) int {
 	t.Helper()
-	must(t, p.cmd.Process.Signal(s))
+	nstest.Must(t, p.cmd.Process.Signal(s))
 	select {
 	case <-p.done:
 	case <-time.After(time.Minute):
@@ -192,12 +193,12 @@ func TestTheProgramServesItsSocketUntilItIsStopped(t *testing.T) {
 	s := state()
 	for range 2 {
 		a, err := p.client.Apply(context.Background(), s)
-		must(t, err)
+		nstest.Must(t, err)
 		if a.Generation != s.Generation || a.BootId != first.BootId {
 			t.Errorf("applied %v", a)
 		}
 	}
-	eventually(t, "all next hops are resolved", func() bool {
+	nstest.Eventually(t, "all next hops are resolved", func() bool {
 		list := p.status(t).Neighbours
 		for _, n := range list {
 			if len(n.Mac) != 6 {
@@ -216,16 +217,16 @@ func TestTheProgramServesItsSocketUntilItIsStopped(t *testing.T) {
 		t.Errorf("a refused state left generation %q", g)
 	}
 	tr, err := p.client.Trace(context.Background(), &api.TraceRequest{Client: "192.0.2.1:4000", Vip: "203.0.113.10:80"})
-	must(t, err)
+	nstest.Must(t, err)
 	if tr.Endpoint != "web" || tr.Primary == tr.Secondary || tr.Ingress != nil || tr.Tracker != nil {
 		t.Errorf("trace %v", tr)
 	}
 
 	// An address that the node gets later is the kernel's too.
-	must(t, netns.Address(home, "exc-north", netip.MustParsePrefix("10.80.0.99/24")))
-	eventually(t, "the kernel is reached at its new address", func() bool {
+	nstest.Must(t, netns.Address(nstest.Home, "exc-north", netip.MustParsePrefix("10.80.0.99/24")))
+	nstest.Eventually(t, "the kernel is reached at its new address", func() bool {
 		reached := false
-		must(t, netns.Do(away, func() error {
+		nstest.Must(t, netns.Do(nstest.Away, func() error {
 			c, err := net.DialTimeout("tcp", "10.80.0.99:1", time.Second)
 			reached = errors.Is(err, syscall.ECONNREFUSED)
 			if err == nil {
@@ -273,7 +274,7 @@ func idle(t *testing.T, p *process) {
 func ticks(t *testing.T, pid int) (sum int) {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	must(t, err)
+	nstest.Must(t, err)
 	_, rest, _ := strings.Cut(string(b), ") ")
 	var user, system int
 	f := strings.Fields(rest)
@@ -293,7 +294,7 @@ func TestACrashLeavesNothingThatStopsTheNextStart(t *testing.T) {
 	if again.status(t).BootId == boot {
 		t.Error("a new start has the old boot id")
 	}
-	must(t, netns.DeleteLink(home, "exc-south"))
+	nstest.Must(t, netns.DeleteLink(nstest.Home, "exc-south"))
 	if err := <-again.done; err == nil || again.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(again.stderr.String(), "exc-south was deleted") {
 		t.Errorf("its exception interface was deleted: %v\n%s", err, again.stderr.String())
 	}
@@ -321,9 +322,9 @@ func TestWhatIsMissingIsNamedInOneLine(t *testing.T) {
 func TestASocketOfAnotherProgramIsLeftAlone(t *testing.T) {
 	cable(t)
 	dir := t.TempDir()
-	must(t, os.Mkdir(filepath.Join(dir, "run"), 0o755))
+	nstest.Must(t, os.Mkdir(filepath.Join(dir, "run"), 0o755))
 	l, err := net.Listen("unix", filepath.Join(dir, "run/dataplane.sock"))
-	must(t, err)
+	nstest.Must(t, err)
 	defer l.Close()
 	failsIn(t, dir, nodeFile, "is in use by another program", 1)
 	if c, err := net.Dial("unix", l.Addr().String()); err != nil {

@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"weir/dataplane/packet"
+	"weir/qemu/netns/nstest"
 	"weir/services/api"
 )
 
@@ -18,7 +19,7 @@ func burst(side packet.Port, frame []byte) []packet.Buf {
 
 func TestATapKeepsTheBeginningOfFramesOfItsSide(t *testing.T) {
 	p, err := newTap(&api.CaptureRequest{Port: "south", Snap: 10})
-	must(t, err)
+	nstest.Must(t, err)
 	frame := []byte("0123456789abcdef")
 	p.Watch(false, burst(packet.North, frame))
 	p.Watch(false, burst(packet.South, frame))
@@ -31,7 +32,7 @@ func TestATapKeepsTheBeginningOfFramesOfItsSide(t *testing.T) {
 
 func TestAFullTapCountsWhatItLoses(t *testing.T) {
 	p, err := newTap(&api.CaptureRequest{Port: "north"})
-	must(t, err)
+	nstest.Must(t, err)
 	frame := burst(packet.North, make([]byte, 64))
 	for range captureRing + 7 {
 		p.Watch(false, frame)
@@ -52,7 +53,7 @@ func TestAFullTapCountsWhatItLoses(t *testing.T) {
 func TestManyThreadsFillATapWhileOneTakes(t *testing.T) {
 	const threads, each = 4, 50000
 	p, err := newTap(&api.CaptureRequest{Port: "north", Snap: 16})
-	must(t, err)
+	nstest.Must(t, err)
 	var wg sync.WaitGroup
 	for i := range threads {
 		wg.Go(func() {
@@ -84,7 +85,7 @@ func TestManyThreadsFillATapWhileOneTakes(t *testing.T) {
 
 func TestATapAllocatesNothingPerFrame(t *testing.T) {
 	p, err := newTap(&api.CaptureRequest{Port: "north", Host: netip.MustParseAddr("10.0.0.1").AsSlice(), Number: 80})
-	must(t, err)
+	nstest.Must(t, err)
 	frame := make([]byte, 64)
 	packet.PutEthernet(frame, [6]byte{}, [6]byte{}, packet.EtherTypeIPv4)
 	packet.PutIPv4(frame[packet.EthernetSize:], [4]byte{10, 0, 0, 1}, [4]byte{10, 0, 0, 2}, packet.ProtoTCP, 64, 0, 50)

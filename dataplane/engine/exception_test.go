@@ -11,6 +11,7 @@ import (
 
 	"weir/dataplane/exception"
 	"weir/qemu/netns"
+	"weir/qemu/netns/nstest"
 )
 
 var layouts = map[string]Layout{
@@ -33,11 +34,11 @@ func TestTheKernelIsReachedThroughTheExceptionPathOnly(t *testing.T) {
 			}
 			e := n.start(t, l)
 			answers := func() bool { return n.pings(t, 56, soon) }
-			eventually(t, "the kernel answers", answers)
+			nstest.Eventually(t, "the kernel answers", answers)
 			// In a pipeline a fast worker's frames for the kernel take a ring to the slow one.
 			before := n.tap.Counters().ToKernel.Load()
 			e.SetSteering(steer(0))
-			eventually(t, "the kernel answers what a fast worker passed", answers)
+			nstest.Eventually(t, "the kernel answers what a fast worker passed", answers)
 			if n.tap.Counters().ToKernel.Load() == before {
 				t.Error("nothing went to the kernel")
 			}
@@ -65,9 +66,9 @@ func TestAPulledCableStopsNothing(t *testing.T) {
 	n := newNode(t)
 	n.start(t, Layout{})
 	answers := func() bool { return n.pings(t, 56, soon) }
-	eventually(t, "the kernel answers", answers)
+	nstest.Eventually(t, "the kernel answers", answers)
 	down := func(down bool) {
-		must(t, netns.Do(home, func() error {
+		nstest.Must(t, netns.Do(nstest.Home, func() error {
 			l, err := netlink.LinkByName("nic0")
 			if err != nil {
 				return err
@@ -80,35 +81,35 @@ func TestAPulledCableStopsNothing(t *testing.T) {
 	}
 	down(true)
 	c, err := net.Dial("udp", farAddress.Addr().String()+":9")
-	must(t, err)
+	nstest.Must(t, err)
 	defer c.Close()
 	from := n.tap.Counters().FromKernel.Load()
-	eventually(t, "more frames went out than the queue holds", func() bool {
+	nstest.Eventually(t, "more frames went out than the queue holds", func() bool {
 		for range 64 {
 			c.Write(make([]byte, 100)) // what is refused is tried again
 		}
 		return n.tap.Counters().FromKernel.Load()-from > 5000
 	})
 	down(false)
-	eventually(t, "the kernel answers again", answers)
+	nstest.Eventually(t, "the kernel answers again", answers)
 }
 
 func TestATapIsHeldByOneProcess(t *testing.T) {
-	must(t, netns.Tap(home, "exc1", []byte{2, 0, 0, 0, 0, 1}, 1500))
-	t.Cleanup(func() { must(t, netns.DeleteLink(home, "exc1")) })
+	nstest.Must(t, netns.Tap(nstest.Home, "exc1", []byte{2, 0, 0, 0, 0, 1}, 1500))
+	t.Cleanup(func() { nstest.Must(t, netns.DeleteLink(nstest.Home, "exc1")) })
 	tap, err := exception.Open("exc1")
-	must(t, err)
+	nstest.Must(t, err)
 	if _, err := exception.Open("exc1"); err == nil || !strings.Contains(err.Error(), "held by another process") {
 		t.Errorf("second holder: %v", err)
 	}
-	must(t, tap.Close())
+	nstest.Must(t, tap.Close())
 	again, err := exception.Open("exc1")
 	if err != nil {
 		t.Fatalf("after the first holder let go: %v", err)
 	}
 	again.Start(func() {})
-	must(t, netns.DeleteLink(home, "exc1"))
-	eventually(t, "the deletion is noticed", func() bool {
+	nstest.Must(t, netns.DeleteLink(nstest.Home, "exc1"))
+	nstest.Eventually(t, "the deletion is noticed", func() bool {
 		select {
 		case <-again.Gone():
 			return true
@@ -116,7 +117,7 @@ func TestATapIsHeldByOneProcess(t *testing.T) {
 			return false
 		}
 	})
-	must(t, again.Close())
+	nstest.Must(t, again.Close())
 }
 
 func TestAbsentInterfacesAreErrorsThatSayWhatToDo(t *testing.T) {
@@ -140,7 +141,7 @@ func TestAnIdleNodeLeavesTheMachineAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t)
 			e := n.start(t, l)
-			eventually(t, "the kernel answers", func() bool { return n.pings(t, 56, soon) })
+			nstest.Eventually(t, "the kernel answers", func() bool { return n.pings(t, 56, soon) })
 			const window = time.Second
 			before, from := cpuTime(t), time.Now()
 			time.Sleep(window) // the thing measured
@@ -161,6 +162,6 @@ func TestAnIdleNodeLeavesTheMachineAlone(t *testing.T) {
 func cpuTime(t *testing.T) time.Duration {
 	t.Helper()
 	var r unix.Rusage
-	must(t, unix.Getrusage(unix.RUSAGE_SELF, &r))
+	nstest.Must(t, unix.Getrusage(unix.RUSAGE_SELF, &r))
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }

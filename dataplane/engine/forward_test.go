@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"weir/dataplane/packet"
+	"weir/qemu/netns/nstest"
 )
 
 // bouncer sends every frame out on the other side, until it has seen it often
@@ -141,7 +142,7 @@ func forwards(t *testing.T, l Layout) {
 		}
 		return n
 	}
-	eventually(t, "every frame has made its rounds", func() bool { return sum(func(w *bouncer) uint64 { return w.ended.Load() }) == flows })
+	nstest.Eventually(t, "every frame has made its rounds", func() bool { return sum(func(w *bouncer) uint64 { return w.ended.Load() }) == flows })
 	if n := sum(func(w *bouncer) uint64 { return w.seen.Load() }); n != flows*rounds {
 		t.Errorf("%d frames seen, want %d", n, flows*rounds)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"weir/dataplane/packet"
+	"weir/qemu/netns/nstest"
 )
 
 // hander is a slow worker that answers every frame with one to each fast worker.
@@ -53,14 +54,14 @@ func TestTheSlowWorkerHandsFramesToTheFastOnes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := pool.Avail()
 			e, err := New(Config{Pool: pool, Ports: ringPorts(t), Layout: l})
-			must(t, err)
+			nstest.Must(t, err)
 			var stages []Stage
 			var takers []*taker
 			for i := range e.Workers() {
 				takers = append(takers, &taker{index: i})
 				stages = append(stages, takers[i])
 			}
-			must(t, e.Start(stages, &hander{e.SlowIO(), e.Workers()}, steer(Slow)))
+			nstest.Must(t, e.Start(stages, &hander{e.SlowIO(), e.Workers()}, steer(Slow)))
 			const frames = 1000
 			e.OnSlow(func() {
 				for range frames {
@@ -75,7 +76,7 @@ func TestTheSlowWorkerHandsFramesToTheFastOnes(t *testing.T) {
 				e.SlowIO().flush()
 			})
 			for i, w := range takers {
-				eventually(t, "the worker has all frames", func() bool { return w.right.Load() == frames })
+				nstest.Eventually(t, "the worker has all frames", func() bool { return w.right.Load() == frames })
 				if w.wrong.Load() != 0 {
 					t.Errorf("worker %d got %d frames that are not its own", i, w.wrong.Load())
 				}
@@ -91,11 +92,11 @@ func TestTheSlowWorkerHandsFramesToTheFastOnes(t *testing.T) {
 func TestHandingFramesOverAllocatesNothing(t *testing.T) {
 	for _, l := range []Layout{{}, {RX: []int{0}, TX: []int{1}, Workers: []int{0}}} {
 		p, err := OpenVirtual("net_null0", "size=64", pool)
-		must(t, err)
+		nstest.Must(t, err)
 		q, err := OpenVirtual("net_null1", "size=64", pool)
-		must(t, err)
+		nstest.Must(t, err)
 		e, err := New(Config{Pool: pool, Ports: [packet.NumPorts]*Port{p, q}, Layout: l})
-		must(t, err)
+		nstest.Must(t, err)
 		w := &taker{}
 		e.SetSteering(steer(Slow))
 		e.setStages([]Stage{w}, &hander{e.SlowIO(), 1})
@@ -110,7 +111,7 @@ func TestHandingFramesOverAllocatesNothing(t *testing.T) {
 			t.Errorf("pipeline %v: %d frames right, %d wrong", l.Pipeline(), w.right.Load(), w.wrong.Load())
 		}
 		e.Stop()
-		must(t, p.Close())
-		must(t, q.Close())
+		nstest.Must(t, p.Close())
+		nstest.Must(t, q.Close())
 	}
 }

@@ -1,59 +1,18 @@
 package engine
 
 import (
-	"fmt"
-	"os"
-	"os/exec"
 	"testing"
-	"time"
 
 	"weir/dataplane/dpdk"
 	"weir/dataplane/packet"
-	"weir/qemu/netns"
+	"weir/qemu/netns/nstest"
 )
 
-var (
-	pool *dpdk.Mempool
-	// home is the namespace that the tests run in, away the one at the other
-	// end of their cables.
-	home = os.Getenv("WEIR_ENGINE_TEST")
-	away = home + "-away"
-)
+var pool *dpdk.Mempool
 
-// TestMain moves the process into a network namespace of its own, where it may
-// make interfaces that nobody else sees, and starts DPDK on ordinary memory.
-func TestMain(m *testing.M) {
-	if home == "" {
-		os.Exit(inNamespace(fmt.Sprintf("engt-%d", os.Getpid())))
-	}
-	if err := start(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
-
-func inNamespace(name string) (code int) {
-	for _, ns := range []string{name, name + "-away"} {
-		if err := netns.Add(ns); err != nil {
-			fmt.Fprintln(os.Stderr, "these tests need root:", err)
-			return 1
-		}
-		defer netns.Delete(ns)
-	}
-	c := exec.Command("/proc/self/exe", os.Args[1:]...)
-	c.Env = append(os.Environ(), "WEIR_ENGINE_TEST="+name)
-	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
-	err := netns.Start(name, c)
-	if err == nil {
-		err = c.Wait()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "in the namespace:", err)
-		return 1
-	}
-	return 0
-}
+// TestMain runs the tests where they may make interfaces that nobody else sees,
+// and starts DPDK on ordinary memory.
+func TestMain(m *testing.M) { nstest.Pair(m, start) }
 
 func start() (err error) {
 	if err := dpdk.Init(dpdk.EAL{FilePrefix: "enginetest", MemoryMiB: 96, NoHuge: true, NUMA: dpdk.AnyNUMA}); err != nil {
@@ -61,26 +20,6 @@ func start() (err error) {
 	}
 	pool, err = dpdk.NewMempool("frames", 16383, dpdk.AnyNUMA)
 	return err
-}
-
-// must fails the test on an error.
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// eventually polls a condition.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("in a minute not: %s", what)
-		}
-		time.Sleep(time.Millisecond)
-	}
 }
 
 // steer sends everything to one place.

@@ -11,6 +11,7 @@ import (
 	"weir/dataplane/exception"
 	"weir/dataplane/packet"
 	"weir/qemu/netns"
+	"weir/qemu/netns/nstest"
 )
 
 // node is one side of a node in the small: nic0, a guarded veth that the engine
@@ -29,35 +30,35 @@ var (
 
 func newNode(t *testing.T) node {
 	t.Helper()
-	must(t, netns.Veth(home, "nic0", away, "eth0", 1500))
-	t.Cleanup(func() { must(t, netns.DeleteLink(home, "nic0")) })
-	must(t, netns.DropIngress(home, "nic0"))
-	must(t, netns.Address(away, "eth0", farAddress))
-	mac, err := netns.MAC(home, "nic0")
-	must(t, err)
-	must(t, netns.Tap(home, "exc0", mac, 1500))
-	t.Cleanup(func() { must(t, netns.DeleteLink(home, "exc0")) })
-	must(t, netns.Address(home, "exc0", nearAddress))
+	nstest.Must(t, netns.Veth(nstest.Home, "nic0", nstest.Away, "eth0", 1500))
+	t.Cleanup(func() { nstest.Must(t, netns.DeleteLink(nstest.Home, "nic0")) })
+	nstest.Must(t, netns.DropIngress(nstest.Home, "nic0"))
+	nstest.Must(t, netns.Address(nstest.Away, "eth0", farAddress))
+	mac, err := netns.MAC(nstest.Home, "nic0")
+	nstest.Must(t, err)
+	nstest.Must(t, netns.Tap(nstest.Home, "exc0", mac, 1500))
+	t.Cleanup(func() { nstest.Must(t, netns.DeleteLink(nstest.Home, "exc0")) })
+	nstest.Must(t, netns.Address(nstest.Home, "exc0", nearAddress))
 
 	var n node
 	n.port, err = OpenAFPacket("net_af_packet0", "nic0", pool)
-	must(t, err)
-	t.Cleanup(func() { must(t, n.port.Close()) })
+	nstest.Must(t, err)
+	t.Cleanup(func() { nstest.Must(t, n.port.Close()) })
 	if n.port.MAC != [6]byte(mac) {
 		t.Errorf("port address %x, interface %s", n.port.MAC, mac)
 	}
 	if n.port.wake < 0 {
 		t.Error("the port's socket was not found: nothing would wake the thread")
 	}
-	must(t, netns.Veth(home, "nic1", away, "eth1", 1500))
-	t.Cleanup(func() { must(t, netns.DeleteLink(home, "nic1")) })
+	nstest.Must(t, netns.Veth(nstest.Home, "nic1", nstest.Away, "eth1", 1500))
+	t.Cleanup(func() { nstest.Must(t, netns.DeleteLink(nstest.Home, "nic1")) })
 	n.south, err = OpenAFPacket("net_af_packet1", "nic1", pool)
-	must(t, err)
-	t.Cleanup(func() { must(t, n.south.Close()) })
+	nstest.Must(t, err)
+	t.Cleanup(func() { nstest.Must(t, n.south.Close()) })
 	n.tap, err = exception.Open("exc0")
-	must(t, err)
-	t.Cleanup(func() { must(t, n.tap.Close()) })
-	must(t, netns.Do(away, func() (err error) {
+	nstest.Must(t, err)
+	t.Cleanup(func() { nstest.Must(t, n.tap.Close()) })
+	nstest.Must(t, netns.Do(nstest.Away, func() (err error) {
 		n.ping, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMP)
 		return err
 	}))
@@ -69,12 +70,12 @@ func newNode(t *testing.T) node {
 func (n node) start(t *testing.T, l Layout) *Engine {
 	t.Helper()
 	e, err := New(Config{Pool: pool, Ports: [packet.NumPorts]*Port{n.port, n.south}, Exceptions: [packet.NumPorts]*exception.Interface{n.tap}, Layout: l})
-	must(t, err)
+	nstest.Must(t, err)
 	stages := make([]Stage, e.Workers())
 	for i := range stages {
 		stages[i] = toKernel
 	}
-	must(t, e.Start(stages, toKernel, steer(Slow)))
+	nstest.Must(t, e.Start(stages, toKernel, steer(Slow)))
 	t.Cleanup(e.Stop)
 	return e
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"weir/dataplane/packet"
+	"weir/qemu/netns/nstest"
 )
 
 // counter counts what a watcher is shown, by direction and port.
@@ -58,7 +59,7 @@ func TestEveryFrameOfEveryLayoutIsWatched(t *testing.T) {
 				}
 				e.IO(0).flush()
 			})
-			eventually(t, "both frames have made their rounds", func() bool {
+			nstest.Eventually(t, "both frames have made their rounds", func() bool {
 				n := uint64(0)
 				for _, w := range workers {
 					n += w.ended.Load()

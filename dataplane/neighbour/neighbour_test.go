@@ -2,99 +2,46 @@ package neighbour
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
 	"testing"
-	"time"
 
 	"github.com/vishvananda/netlink"
 
 	"weir/dataplane/packet"
 	"weir/qemu/netns"
+	"weir/qemu/netns/nstest"
 )
 
-// home is the namespace that the tests run in, away the one at the other end
-// of its two cables, north0-north1 and south0-south1.
-var (
-	home = os.Getenv("WEIR_NEIGHBOUR_TEST")
-	away = home + "-away"
-)
-
-func TestMain(m *testing.M) {
-	if home != "" {
-		os.Exit(m.Run())
-	}
-	os.Exit(inNamespace(fmt.Sprintf("nbrt-%d", os.Getpid())))
-}
-
-func inNamespace(name string) int {
-	for _, ns := range []string{name, name + "-away"} {
-		if err := netns.Add(ns); err != nil {
-			fmt.Fprintln(os.Stderr, "these tests need root:", err)
-			return 1
-		}
-		defer netns.Delete(ns)
-	}
-	c := exec.Command("/proc/self/exe", os.Args[1:]...)
-	c.Env = append(os.Environ(), "WEIR_NEIGHBOUR_TEST="+name)
-	c.Stdout, c.Stderr = os.Stdout, os.Stderr
-	err := netns.Start(name, c)
-	if err == nil {
-		err = c.Wait()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "in the namespace:", err)
-		return 1
-	}
-	return 0
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("in a minute not: %s", what)
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
+// The tests run in a namespace with two cables to another, north0-north1 and
+// south0-south1.
+func TestMain(m *testing.M) { nstest.Pair(m, nil) }
 
 func start(t *testing.T) (m *Mirror, changes chan struct{}) {
 	t.Helper()
 	for side, prefix := range map[string]string{"north": "10.71.0.", "south": "10.72.0."} {
-		must(t, netns.Veth(home, side+"0", away, side+"1", 1500))
-		t.Cleanup(func() { must(t, netns.DeleteLink(home, side+"0")) })
-		must(t, netns.Address(home, side+"0", netip.MustParsePrefix(prefix+"1/24")))
-		must(t, netns.Address(away, side+"1", netip.MustParsePrefix(prefix+"2/24")))
+		nstest.Must(t, netns.Veth(nstest.Home, side+"0", nstest.Away, side+"1", 1500))
+		t.Cleanup(func() { nstest.Must(t, netns.DeleteLink(nstest.Home, side+"0")) })
+		nstest.Must(t, netns.Address(nstest.Home, side+"0", netip.MustParsePrefix(prefix+"1/24")))
+		nstest.Must(t, netns.Address(nstest.Away, side+"1", netip.MustParsePrefix(prefix+"2/24")))
 	}
 	changes = make(chan struct{}, 64)
 	m, err := New([packet.NumPorts]string{"north0", "south0"}, func() { changes <- struct{}{} })
-	must(t, err)
+	nstest.Must(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- m.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
-		must(t, <-ended)
+		nstest.Must(t, <-ended)
 	})
 	return m, changes
 }
 
 func hardware(t *testing.T, link string) [6]byte {
 	t.Helper()
-	mac, err := netns.MAC(away, link)
-	must(t, err)
+	mac, err := netns.MAC(nstest.Away, link)
+	nstest.Must(t, err)
 	return [6]byte(mac)
 }
 
@@ -106,11 +53,11 @@ func TestNextHopsAreResolvedAndFollowed(t *testing.T) {
 	absent := Target{netip.MustParseAddr("10.72.0.77"), packet.South}
 	noRoute := Target{netip.MustParseAddr("10.98.0.1"), packet.South}
 	wrongSide := Target{netip.MustParseAddr("10.71.0.2"), packet.South}
-	must(t, netns.Route(home, "south0", netip.MustParsePrefix("10.99.0.0/24"), netip.MustParseAddr("10.72.0.2")))
+	nstest.Must(t, netns.Route(nstest.Home, "south0", netip.MustParsePrefix("10.99.0.0/24"), netip.MustParseAddr("10.72.0.2")))
 	m.SetTargets([]Target{router, server, behind, absent, noRoute, wrongSide})
 
 	south := hardware(t, "south1")
-	eventually(t, "all that exist are resolved", func() bool {
+	nstest.Eventually(t, "all that exist are resolved", func() bool {
 		return m.MAC(router) == hardware(t, "north1") && m.MAC(server) == south && m.MAC(behind) == south
 	})
 	<-changes
@@ -130,24 +77,24 @@ func TestNextHopsAreResolvedAndFollowed(t *testing.T) {
 
 	// Another machine takes the address over and says so.
 	now := [6]byte{2, 0x77, 0, 0, 0, 9}
-	must(t, netns.Do(away, func() error {
+	nstest.Must(t, netns.Do(nstest.Away, func() error {
 		l, err := netlink.LinkByName("south1")
 		if err != nil {
 			return err
 		}
 		return netlink.LinkSetHardwareAddr(l, net.HardwareAddr(now[:]))
 	}))
-	must(t, netns.Do(home, func() error {
+	nstest.Must(t, netns.Do(nstest.Home, func() error {
 		l, err := netlink.LinkByName("south0")
 		if err != nil {
 			return err
 		}
 		return netlink.NeighSet(&netlink.Neigh{LinkIndex: l.Attrs().Index, IP: server.Addr.AsSlice(), State: netlink.NUD_STALE, HardwareAddr: now[:]})
 	}))
-	eventually(t, "the new address is known", func() bool { return m.MAC(server) == now && m.MAC(behind) == now })
+	nstest.Eventually(t, "the new address is known", func() bool { return m.MAC(server) == now && m.MAC(behind) == now })
 
 	// A next hop that stops to answer keeps its address.
-	must(t, netns.Do(home, func() error {
+	nstest.Must(t, netns.Do(nstest.Home, func() error {
 		l, err := netlink.LinkByName("south0")
 		if err != nil {
 			return err
@@ -155,7 +102,7 @@ func TestNextHopsAreResolvedAndFollowed(t *testing.T) {
 		return netlink.NeighSet(&netlink.Neigh{LinkIndex: l.Attrs().Index, IP: server.Addr.AsSlice(), State: netlink.NUD_FAILED})
 	}))
 	m.SetTargets([]Target{server})
-	eventually(t, "only one target is left", func() bool { return len(m.Entries()) == 1 })
+	nstest.Eventually(t, "only one target is left", func() bool { return len(m.Entries()) == 1 })
 	if m.MAC(server) != now || m.MAC(router) != [6]byte{} {
 		t.Errorf("server %x, router %x", m.MAC(server), m.MAC(router))
 	}

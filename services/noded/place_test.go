@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -10,44 +9,24 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"weir/qemu/netns/nstest"
 	"weir/services/api"
 )
 
-// inside marks the process that runs in a network namespace of its own.
-const inside = "WEIR_NODED_TEST_INSIDE"
-
 // TestMain runs the tests in a fresh network namespace that has the addresses
-// of node lb1; it goes away with the process.
+// of node lb1.
 func TestMain(m *testing.M) {
-	if os.Getenv(inside) == "" {
-		cmd := exec.Command("unshare", append([]string{"--net", "--", os.Args[0]}, os.Args[1:]...)...)
-		cmd.Env = append(os.Environ(), inside+"=1")
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		if err := cmd.Run(); err != nil {
-			fmt.Fprintln(os.Stderr, "these tests need root and util-linux (make deps):", err)
-			os.Exit(1)
-		}
-		return
-	}
-	for _, args := range []string{
+	nstest.Single(m,
 		"link set lo up", "tuntap add weir-north mode tap", "link set weir-north up",
 		"address add 10.10.0.11/24 dev weir-north", "address add 10.10.0.102/24 dev weir-north", "address add 10.10.0.103/24 dev weir-north",
 		"tuntap add weir-south mode tap", "link set weir-south up", "address add 10.20.0.11/24 dev weir-south",
-	} {
-		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "ip %s: %v: %s\n", args, err, out)
-			os.Exit(1)
-		}
-	}
-	os.Exit(m.Run())
+	)
 }
 
 // ip changes the network of these tests.

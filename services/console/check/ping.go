@@ -39,8 +39,33 @@ var (
 	icmp6 = protocol{"ip6:ipv6-icmp", 58, ipv6Header, ipv6.ICMPTypeEchoRequest, ipv6.ICMPTypeEchoReply, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE}
 )
 
+// repeat is when a request without a reply is sent again: a link that loses one
+// packet works. Each is from a socket of its own, as an address that comes up
+// meanwhile is a better one to send from.
+const repeat = 500 * time.Millisecond
+
 // Ping implements Network.
 func (System) Ping(ctx context.Context, to netip.Addr, size int) error {
+	end, ok := ctx.Deadline()
+	if !ok {
+		end = time.Now().Add(Timeout)
+	}
+	for {
+		until := time.Now().Add(repeat)
+		if until.After(end) {
+			until = end
+		}
+		if err := ping(ctx, to, size, until); !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		if !time.Now().Before(end) {
+			return errors.New("no answer")
+		}
+	}
+}
+
+// ping sends one request.
+func ping(ctx context.Context, to netip.Addr, size int, until time.Time) error {
 	p := icmp4
 	if to.Is6() {
 		p = icmp6
@@ -56,11 +81,7 @@ func (System) Ping(ctx context.Context, to netip.Addr, size int) error {
 		return reason(err)
 	}
 	defer c.Close()
-	end, ok := ctx.Deadline()
-	if !ok {
-		end = time.Now().Add(Timeout)
-	}
-	if err := c.SetDeadline(end); err != nil {
+	if err := c.SetDeadline(until); err != nil {
 		return fmt.Errorf("set a deadline: %w", err)
 	}
 	return p.echo(c.(*net.IPConn), size)
@@ -82,7 +103,7 @@ func (p *protocol) echo(c *net.IPConn, size int) error {
 	for {
 		n, _, err := c.ReadFrom(buffer) // unlike Read it takes the IP header off
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return errors.New("no answer")
+			return err
 		} else if err != nil {
 			return reason(err)
 		}

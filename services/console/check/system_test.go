@@ -3,70 +3,51 @@ package check
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
 	"syscall"
 	"testing"
 
+	"github.com/vishvananda/netlink"
+
 	"weir/qemu/netns"
+	"weir/qemu/netns/nstest"
 )
 
-// here is the namespace that these tests run in, there the one at the other end
-// of its cable.
-var (
-	here  = os.Getenv("WEIR_CHECK_TEST")
-	there = here + "-there"
-)
+func TestMain(m *testing.M) { nstest.Pair(m, nil) }
 
-func TestMain(m *testing.M) {
-	if here != "" {
-		os.Exit(m.Run())
-	}
-	os.Exit(inNamespace(fmt.Sprintf("chkt-%d", os.Getpid())))
-}
-
-func inNamespace(name string) int {
-	for _, ns := range []string{name, name + "-there"} {
-		if err := netns.Add(ns); err != nil {
-			fmt.Fprintln(os.Stderr, "these tests need root:", err)
-			return 1
-		}
-		defer netns.Delete(ns)
-	}
-	c := exec.Command("/proc/self/exe", os.Args[1:]...)
-	c.Env = append(os.Environ(), "WEIR_CHECK_TEST="+name)
-	c.Stdout, c.Stderr = os.Stdout, os.Stderr
-	err := netns.Start(name, c)
-	if err == nil {
-		err = c.Wait()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "in the namespace:", err)
-		return 1
-	}
-	return 0
-}
-
-// cable connects the namespaces: 10.9.0.1 here, 10.9.0.2 there.
+// cable connects the namespaces: 10.9.0.1 at home, 10.9.0.2 away.
 func cable(t *testing.T) {
 	t.Helper()
-	const dad = "net/ipv6/conf/default/accept_dad" // an address is used at once
+	for _, ns := range []string{nstest.Home, nstest.Away} {
+		for _, of := range []string{"all", "default"} { // an address is used at once
+			nstest.Must(t, netns.Sysctl(ns, "net/ipv6/conf/"+of+"/accept_dad", "0"))
+		}
+	}
 	for _, err := range []error{
-		netns.Sysctl(here, dad, "0"), netns.Sysctl(there, dad, "0"),
-		netns.Veth(here, "near", there, "far", 1500),
-		netns.Address(here, "near", netip.MustParsePrefix("10.9.0.1/24"), netip.MustParsePrefix("fd09::1/64")),
-		netns.Address(there, "far", netip.MustParsePrefix("10.9.0.2/24"), netip.MustParsePrefix("fd09::2/64")),
-		netns.Up(here, "near"), netns.Up(there, "far"),
-		netns.DefaultRoute(here, "near", peer),
+		netns.Veth(nstest.Home, "near", nstest.Away, "far", 1500),
+		netns.Address(nstest.Home, "near", netip.MustParsePrefix("10.9.0.1/24"), netip.MustParsePrefix("fd09::1/64")),
+		netns.Address(nstest.Away, "far", netip.MustParsePrefix("10.9.0.2/24"), netip.MustParsePrefix("fd09::2/64")),
+		netns.Up(nstest.Home, "near"), netns.Up(nstest.Away, "far"),
+		netns.DefaultRoute(nstest.Home, "near", peer),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() { netns.DeleteLink(here, "near") })
+	t.Cleanup(func() { netns.DeleteLink(nstest.Home, "near") })
+	// The kernel takes note of a carrier late on a busy machine, and gives the
+	// addresses to nobody before.
+	for ns, name := range map[string]string{nstest.Home: "near", nstest.Away: "far"} {
+		nstest.Eventually(t, name+" is up", func() (up bool) {
+			nstest.Must(t, netns.Do(ns, func() error {
+				l, err := netlink.LinkByName(name)
+				up = err == nil && l.Attrs().OperState == netlink.OperUp
+				return err
+			}))
+			return up
+		})
+	}
 }
 
 var (
@@ -89,10 +70,10 @@ func TestNeighboursAreProbed(t *testing.T) {
 		t.Error("nobody answers")
 	}
 	// What answered a moment ago, and does not any more, is noticed.
-	if err := netns.SetMAC(there, "far", net.HardwareAddr{2, 0, 0, 0, 0, 9}); err != nil {
+	if err := netns.SetMAC(nstest.Away, "far", net.HardwareAddr{2, 0, 0, 0, 0, 9}); err != nil {
 		t.Fatal(err)
 	}
-	if err := netns.Down(there, "far"); err != nil {
+	if err := netns.Down(nstest.Away, "far"); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel = limited(t.Context())
@@ -129,7 +110,7 @@ func TestPingsOfEverySize(t *testing.T) {
 
 func TestConnectTellsRefusedFromOpen(t *testing.T) {
 	cable(t)
-	l, err := netns.Listen(there, "tcp", "10.9.0.2:179")
+	l, err := netns.Listen(nstest.Away, "tcp", "10.9.0.2:179")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,26 +10,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"weir/qemu/netns/nstest"
 )
 
-// inside marks the process that runs in a network namespace of its own.
-const inside = "WEIR_BGP_TEST_INSIDE"
-
 // TestMain runs the tests in a fresh network namespace, where the source
-// addresses of all nodes can be had; it goes away with the process.
-func TestMain(m *testing.M) {
-	if os.Getenv(inside) != "" {
-		os.Exit(m.Run())
-	}
-	cmd := exec.Command("unshare", append([]string{"--net", "--", os.Args[0]}, os.Args[1:]...)...)
-	cmd.Env = append(os.Environ(), inside+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "these tests need root, util-linux and FRR (make deps):", err)
-		os.Exit(1)
-	}
-}
+// addresses of all nodes can be had.
+func TestMain(m *testing.M) { nstest.Single(m) }
 
 // frr is a real router in a namespace of its own, joined to ours by a veth pair.
 type frr struct {
