@@ -1,14 +1,9 @@
 // Package labtest accepts the whole system as its users see it: real clients,
 // router and servers around our programs, in the namespace lab.
-//
-// The tests share one lab and run one after the other. With WEIR_LAB=keep they
-// use the lab that runs already, or leave theirs running, for work on a single
-// test.
 package labtest
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -16,6 +11,7 @@ import (
 	"time"
 
 	"weir/qemu/lab"
+	"weir/qemu/lab/labmain"
 	"weir/qemu/topology"
 	"weir/qemu/traffic"
 )
@@ -23,41 +19,7 @@ import (
 // theLab is the lab under test.
 var theLab *lab.Lab
 
-func TestMain(m *testing.M) {
-	code, err := withLab(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func withLab(m *testing.M) (code int, err error) {
-	top, err := topology.FromEnv()
-	if err != nil {
-		return 1, err
-	}
-	build, err := lab.BuildDir()
-	if err != nil {
-		return 1, err
-	}
-	theLab = lab.New(top, build)
-	theLab.Progress = func(line string) { fmt.Fprintln(os.Stderr, line) }
-	keep := os.Getenv("WEIR_LAB") == "keep"
-	if !keep || !theLab.Running() {
-		if err := theLab.Up(context.Background()); err != nil {
-			return 1, fmt.Errorf("start the lab: %w", err)
-		}
-	}
-	if !keep {
-		defer func() {
-			if e := theLab.Down(); e != nil {
-				code, err = 1, fmt.Errorf("remove the lab: %w", e)
-			}
-		}()
-	}
-	return m.Run(), nil
-}
+func TestMain(m *testing.M) { labmain.Run(m, lab.New, &theLab) }
 
 // The public endpoints.
 func web4() netip.AddrPort { return endpoint("web", false) }
