@@ -46,7 +46,7 @@ func (s *Stranger) Ask(ctx context.Context) (*api.Enrolment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the enrolment service's address: %w", err)
 	}
-	csr, err := request(s.Key)
+	csr, err := Request(s.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (m *Member) call(ctx context.Context, ask func(context.Context, api.Provisi
 
 // Renew asks for a new certificate of the same key.
 func (m *Member) Renew(ctx context.Context, key crypto.Signer) (e *api.Enrolment, err error) {
-	csr, err := request(key)
+	csr, err := Request(key)
 	if err != nil {
 		return nil, err
 	}

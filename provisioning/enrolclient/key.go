@@ -124,7 +124,9 @@ func Fingerprint(key crypto.Signer) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-func request(key crypto.Signer) ([]byte, error) {
+// Request is a certificate request for the key (RFC 2986), in DER. It names
+// nobody: what the machine is, is the operator's to say.
+func Request(key crypto.Signer) ([]byte, error) {
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
 	if err != nil {
 		return nil, fmt.Errorf("make a certificate request: %w", err)
