@@ -8,9 +8,9 @@ import (
 	"weir/qemu/manual"
 )
 
-// elsewhere are the pages whose commands need nodes that are machines, or are
-// typed at their consoles: their own tests run them.
-var elsewhere = []string{"qemu-lab.md", "console.md"}
+// elsewhere are the pages whose commands need nodes or servers that are machines,
+// or are typed at their consoles: their own tests run them.
+var elsewhere = []string{"qemu-lab.md", "console.md", "servers.md"}
 
 func TestEveryCommandInTheDocumentationWorks(t *testing.T) {
 	root := filepath.Join("..", "..")

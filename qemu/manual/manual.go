@@ -32,6 +32,12 @@ func Page(root, page string) (commands int, failed []error) {
 	return commands, failed
 }
 
+// Commands are the indented commands of a page, for who runs them elsewhere.
+func Commands(page string) ([]string, error) {
+	text, err := os.ReadFile(page)
+	return commandsOf(string(text)), err
+}
+
 // commandsOf are the lines of indented blocks, without comments.
 func commandsOf(markdown string) (list []string) {
 	fenced := false

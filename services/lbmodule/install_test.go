@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"weir/qemu/manual"
 	"weir/services/lbmodule/deb"
 )
 
@@ -21,10 +22,12 @@ import (
 func (w *world) packages(versions ...string) (paths []string) {
 	w.t.Helper()
 	program := filepath.Join(w.dir, "lbmodule")
-	c := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
-	c.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := c.CombinedOutput(); err != nil {
-		w.t.Fatalf("%v: %s", err, out)
+	if _, err := os.Stat(program); err != nil {
+		c := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
+		c.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := c.CombinedOutput(); err != nil {
+			w.t.Fatalf("%v: %s", err, out)
+		}
 	}
 	for _, version := range versions {
 		path, err := deb.Build(deb.Release{Version: version, Time: time.Unix(1_795_000_000, 0).UTC(), Program: program}, w.dir)
@@ -64,9 +67,14 @@ func (i *installation) trace() string {
 // configure fills in the configuration that the package brought.
 func (i *installation) configure() {
 	i.t.Helper()
+	i.writeCluster()
+	i.run(`sed -i 's/^#server: /server: /; s/^#cluster_file: /cluster_file: /' /etc/weir/lbmodule.yaml`)
+}
+
+func (i *installation) writeCluster() {
+	i.t.Helper()
 	i.write("/etc/weir/cluster.yaml", clusterYAML, 0o644)
 	i.write("/etc/weir/cluster.key", strings.Repeat("5a", 32), 0o600)
-	i.run(`sed -i 's/^#server: /server: /; s/^#cluster_file: /cluster_file: /' /etc/weir/lbmodule.yaml`)
 }
 
 func (i *installation) serves() {
@@ -109,7 +117,29 @@ func transfer(c net.Conn, stop <-chan struct{}) <-chan error {
 
 func TestThePackageServesUpgradesAndLeavesNoTrace(t *testing.T) {
 	w := newWorld(t)
-	life(t, w, w.boot("/"))
+	m := w.boot("/")
+	life(t, w, m)
+	(&installation{m, t, w}).followsTheManual()
+}
+
+// followsTheManual runs what docs/servers.md has operators type.
+func (i *installation) followsTheManual() {
+	i.t.Helper()
+	commands, err := manual.Commands("../../docs/servers.md")
+	i.w.must(err)
+	if len(commands) < 15 || commands[0] != "make deb" {
+		i.t.Fatalf("the page has changed: %q", commands)
+	}
+	b, err := os.ReadFile(i.w.packages("1.0.1")[0])
+	i.w.must(err)
+	i.write("/weir-lbmodule_1.0.1_amd64.deb", string(b), 0o644)
+	i.run("mkdir -p /etc/weir") // as whoever copied the cluster file there
+	i.writeCluster()
+	for _, command := range commands[1:] {
+		if out, err := i.try(command); err != nil {
+			i.t.Errorf("%s: %v: %s", command, err, out)
+		}
+	}
 }
 
 func life(t *testing.T, w *world, m *machine) {
@@ -199,7 +229,7 @@ func (i *installation) keepsItsPromises() {
 		i.t.Errorf("the agent has %q, want %q", caps, want)
 	}
 	i.run("curl -sf --unix-socket /run/weir/lbmodule.sock http://module/status || { test $? = 127; }")
-	if out := i.run("systemd-analyze verify weir-lbmodule.service 2>&1"); strings.Contains(out, "weir") {
+	if out := i.run("systemd-analyze verify --man=no weir-lbmodule.service 2>&1"); strings.Contains(out, "weir") {
 		i.t.Errorf("systemd-analyze verify: %s", out)
 	}
 	i.run("systemd-analyze security --threshold=30 weir-lbmodule.service >/tmp/security")

@@ -114,13 +114,25 @@ func (w *world) controlGroup() *os.File {
 			continue
 		}
 		dir := filepath.Join(f[4], fmt.Sprintf("weir-mt-%d", os.Getpid()))
-		w.must(os.MkdirAll(dir, 0o755))
+		w.must(removeDeadGroups(filepath.Dir(dir)), os.MkdirAll(dir, 0o755))
 		group, err := os.Open(dir)
 		w.must(err)
 		return group
 	}
 	w.t.Fatal("no control groups of version 2 are mounted; mount them: mount -t cgroup2 none DIRECTORY")
 	return nil
+}
+
+// removeDeadGroups removes what runs left that were killed.
+func removeDeadGroups(parent string) error {
+	groups, err := filepath.Glob(filepath.Join(parent, "weir-mt-*"))
+	for _, g := range groups {
+		pid := strings.TrimPrefix(filepath.Base(g), "weir-mt-")
+		if _, alive := os.Stat("/proc/" + pid); alive != nil {
+			err = errors.Join(err, removeGroups(g))
+		}
+	}
+	return err
 }
 
 // removeGroup removes a control group with all that systemd made in it, as soon
