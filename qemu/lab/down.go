@@ -45,20 +45,7 @@ func (l *Lab) remove() error {
 // stopPrograms ends our own programs first, so that they can clean up while
 // router and servers are still there.
 func (l *Lab) stopPrograms() error {
-	files, err := filepath.Glob(filepath.Join(l.Dir, "*", "*.pid"))
-	if err != nil {
-		return err
-	}
-	var pids []int
-	for _, file := range files {
-		if pid := readPid(file); pid != 0 {
-			pids = append(pids, pid)
-		}
-	}
-	errs := []error{stopAll(pids, 3*time.Second)}
-	for _, file := range files {
-		errs = append(errs, removeIfThere(file))
-	}
+	errs := []error{endPrograms(filepath.Join(l.Dir, "*"))}
 	var rest []int
 	namespaces, err := labNamespaces()
 	errs = append(errs, err)
@@ -73,6 +60,25 @@ func (l *Lab) stopPrograms() error {
 	slices.Sort(rest)
 	rest = slices.DeleteFunc(slices.Compact(rest), func(pid int) bool { return pid == os.Getpid() })
 	errs = append(errs, stopAll(rest, time.Second))
+	return errors.Join(errs...)
+}
+
+// endPrograms ends what has left its process number in folders of that pattern.
+func endPrograms(folders string) error {
+	files, err := filepath.Glob(filepath.Join(folders, "*.pid"))
+	if err != nil {
+		return err
+	}
+	var pids []int
+	for _, file := range files {
+		if pid := readPid(file); pid != 0 {
+			pids = append(pids, pid)
+		}
+	}
+	errs := []error{stopAll(pids, 3*time.Second)}
+	for _, file := range files {
+		errs = append(errs, removeIfThere(file))
+	}
 	return errors.Join(errs...)
 }
 

@@ -43,7 +43,7 @@ func (l *Lab) RemoveNode(ctx context.Context) error {
 	last := len(l.Top.Nodes) - 1
 	n := l.Top.Nodes[last]
 	l.Top.Nodes = l.Top.Nodes[:last]
-	return errors.Join(l.apply(ctx), l.endMachine(n.ID), l.kind.unwire(n), l.writeJSON())
+	return errors.Join(l.apply(ctx), endPrograms(l.machineDir(n.ID)), l.kind.unwire(n), l.writeJSON())
 }
 
 // AddServer wires one more server, puts it into the cluster and starts nginx
@@ -85,30 +85,11 @@ func (l *Lab) RemoveServer(ctx context.Context) error {
 	last := len(l.Top.Servers) - 1
 	s := l.Top.Servers[last]
 	l.Top.Servers = l.Top.Servers[:last]
-	if err := errors.Join(l.apply(ctx), l.endMachine(s.ID), netns.DeleteLink(topology.FabricName, s.ID), netns.Delete(s.Namespace), l.writeJSON()); err != nil {
+	if err := errors.Join(l.apply(ctx), endPrograms(l.machineDir(s.ID)), netns.DeleteLink(topology.FabricName, s.ID), netns.Delete(s.Namespace), l.writeJSON()); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(filepath.Join(PinsDir, s.ID)); err != nil {
 		return fmt.Errorf("remove pinned maps of %s: %w", s.ID, err)
 	}
 	return cgroupOf(s).remove()
-}
-
-// endMachine ends what runs in a machine.
-func (l *Lab) endMachine(id string) error {
-	files, err := filepath.Glob(filepath.Join(l.machineDir(id), "*.pid"))
-	if err != nil {
-		return err
-	}
-	var pids []int
-	for _, file := range files {
-		if pid := readPid(file); pid != 0 {
-			pids = append(pids, pid)
-		}
-	}
-	errs := []error{stopAll(pids, 3*time.Second)}
-	for _, file := range files {
-		errs = append(errs, removeIfThere(file))
-	}
-	return errors.Join(errs...)
 }

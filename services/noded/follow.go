@@ -45,7 +45,7 @@ func (n *node) act() error {
 	conf, view, resumed := n.config, n.view, n.resumed
 	n.mu.Unlock()
 	c := conf.Cluster
-	v := forNode(&view)
+	v := view.ForConfig()
 	self := v.Nodes[c.Member(n.file.Node).Number]
 	if self.Boot == 0 {
 		n.settle(conf) // no dataplane yet: there is nobody else who must have it
@@ -63,7 +63,7 @@ func (n *node) act() error {
 		routers = append(routers, r.Address)
 	}
 	desired := api.NewDesiredState(&lb, routers, self.Announce)
-	speaks := speaking(&view, c.Member(n.file.Node).Number)
+	speaks := view.Speaks(c.Member(n.file.Node).Number)
 	n.mu.Lock()
 	same := n.desired != nil && n.desired.Generation == desired.Generation
 	n.desired, n.desiredOf = desired, conf
@@ -95,32 +95,4 @@ const sessionPatience = 10 * time.Second
 func (n *node) announcing() bool {
 	since := n.speaks.Load()
 	return since != nil && (n.bgp.Announcing() || time.Since(*since) > sessionPatience)
-}
-
-// speaking reports whether a node opens sessions for its neighbours.
-func speaking(v *membership.View, number uint16) bool {
-	for i := range v.Nodes {
-		if v.Nodes[i].Number == number {
-			return v.Nodes[i].Speak
-		}
-	}
-	return false
-}
-
-// forNode is a view as configurations are made of. Of a node that does not know
-// the others yet nothing follows for them, nor of one that is cut off: it would
-// be a ring of its own and give connections a second server.
-func forNode(v *membership.View) *config.View {
-	out := &config.View{Nodes: map[uint16]config.NodeState{}, Servers: map[uint16]config.ServerState{}, Settled: v.Settled}
-	for _, m := range v.Nodes {
-		s := config.NodeState{Boot: m.Boot}
-		if v.Learned && !v.Isolated {
-			s.Track, s.Announce, s.Egress = m.Track, m.Announce, m.Egress
-		}
-		out.Nodes[m.Number] = s
-	}
-	for _, s := range v.Servers {
-		out.Servers[s.Number] = config.ServerState{Boot: s.Boot, Healthy: s.Healthy, Dead: s.Dead}
-	}
-	return out
 }

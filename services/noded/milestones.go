@@ -61,7 +61,7 @@ func (m *milestones) reach(dataplane, complete, announced bool) {
 // all routers. Where there are no routers, its own word must do.
 func isAnnounced(c *config.Cluster, v *membership.View, id string) bool {
 	self := c.Member(id)
-	plan := forNode(v)
+	plan := v.ForConfig()
 	if !plan.Nodes[self.Number].Announce {
 		return false
 	}

@@ -30,7 +30,7 @@ func (s *shares) of(c *config.Cluster, nodeID string, v *membership.View) map[ui
 		return s.byNode
 	}
 	s.cluster, s.epoch, s.byNode = c, v.Epoch, map[uint16]float64{}
-	lb, err := config.LBNode(c, nodeID, forNode(v))
+	lb, err := config.LBNode(c, nodeID, v.ForConfig())
 	if err != nil {
 		return s.byNode
 	}

@@ -94,7 +94,7 @@ func (k *control) tick() {
 // act brings dataplane and BGP sessions in line with the view.
 func (k *control) act() {
 	view := k.core.View()
-	v := forNode(&view)
+	v := view.ForConfig()
 	if v.Nodes[k.n.Number].Boot == 0 {
 		return
 	}
@@ -103,27 +103,8 @@ func (k *control) act() {
 		return
 	}
 	k.n.tick()
-	k.speaks = false
-	for _, m := range view.Nodes {
-		k.speaks = k.speaks || m.Number == k.n.Number && m.Speak
-	}
+	k.speaks = view.Speaks(k.n.Number)
 	k.n.bgp.want(k.n, bgp.Plan(k.c.config, v, k.n.ID, k.speaks).Targets)
-}
-
-// forNode is a view as configurations are made of.
-func forNode(v *membership.View) *config.View {
-	out := &config.View{Nodes: map[uint16]config.NodeState{}, Servers: map[uint16]config.ServerState{}, Settled: v.Settled}
-	for _, m := range v.Nodes {
-		s := config.NodeState{Boot: m.Boot}
-		if v.Learned && !v.Isolated {
-			s.Track, s.Announce, s.Egress = m.Track, m.Announce, m.Egress
-		}
-		out.Nodes[m.Number] = s
-	}
-	for _, s := range v.Servers {
-		out.Servers[s.Number] = config.ServerState{Boot: s.Boot, Healthy: s.Healthy, Dead: s.Dead}
-	}
-	return out
 }
 
 // beat is what the dataplane's API tells in every interval.

@@ -119,3 +119,26 @@ func (c *Core) refresh() {
 func (c *Core) settled() bool {
 	return c.running && c.learn.done && !c.isolation.on && c.now-c.ringSince > c.cfg.Lease
 }
+
+// Speaks reports whether a node opens sessions for its neighbours.
+func (v *View) Speaks(number uint16) bool {
+	return slices.ContainsFunc(v.Nodes, func(n NodeView) bool { return n.Number == number && n.Speak })
+}
+
+// ForConfig is the view as configurations are made of. Of a node that does not
+// know the others yet nothing follows for them, nor of one that is cut off: it
+// would be a ring of its own and give connections a second server.
+func (v *View) ForConfig() *config.View {
+	out := &config.View{Nodes: map[uint16]config.NodeState{}, Servers: map[uint16]config.ServerState{}, Settled: v.Settled}
+	for _, m := range v.Nodes {
+		s := config.NodeState{Boot: m.Boot}
+		if v.Learned && !v.Isolated {
+			s.Track, s.Announce, s.Egress = m.Track, m.Announce, m.Egress
+		}
+		out.Nodes[m.Number] = s
+	}
+	for _, s := range v.Servers {
+		out.Servers[s.Number] = config.ServerState{Boot: s.Boot, Healthy: s.Healthy, Dead: s.Dead}
+	}
+	return out
+}
