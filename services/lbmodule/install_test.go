@@ -23,7 +23,7 @@ func (w *world) packages(versions ...string) (paths []string) {
 	w.t.Helper()
 	program := filepath.Join(w.dir, "lbmodule")
 	if _, err := os.Stat(program); err != nil {
-		c := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
+		c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", program, ".")
 		c.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := c.CombinedOutput(); err != nil {
 			w.t.Fatalf("%v: %s", err, out)
@@ -130,9 +130,9 @@ func (i *installation) followsTheManual() {
 	if len(commands) < 15 || commands[0] != "make deb" {
 		i.t.Fatalf("the page has changed: %q", commands)
 	}
-	b, err := os.ReadFile(i.w.packages("1.0.1")[0])
+	b, err := os.ReadFile(i.w.packages("1.0.2")[0])
 	i.w.must(err)
-	i.write("/weir-lbmodule_1.0.1_amd64.deb", string(b), 0o644)
+	i.write("/weir-lbmodule_1.0.2_amd64.deb", string(b), 0o644)
 	i.run("mkdir -p /etc/weir") // as whoever copied the cluster file there
 	i.writeCluster()
 	for _, command := range commands[1:] {
@@ -144,7 +144,7 @@ func (i *installation) followsTheManual() {
 
 func life(t *testing.T, w *world, m *machine) {
 	i := &installation{m, t, w}
-	packages := w.packages("1.0.0-rc1", "1.0.0")
+	packages := w.packages("1.0.0-rc1", "1.0.0", "1.0.1")
 	before := i.trace()
 
 	said := i.install(packages[0])
@@ -168,7 +168,8 @@ func life(t *testing.T, w *world, m *machine) {
 		}
 	}
 
-	i.upgrades(packages[1])
+	i.keepsAnAgentThatHasNoSuccessor(packages[1])
+	i.upgrades(packages[2])
 	w.must(idle.SetDeadline(time.Now().Add(10 * time.Second)))
 	exchange(t, idle, "second version")
 	exchange(t, w.dial(vip4), "new connection")
@@ -235,6 +236,20 @@ func (i *installation) keepsItsPromises() {
 	i.run("systemd-analyze security --threshold=30 weir-lbmodule.service >/tmp/security")
 }
 
+// keepsAnAgentThatHasNoSuccessor upgrades to a version that cannot start.
+func (i *installation) keepsAnAgentThatHasNoSuccessor(path string) {
+	i.t.Helper()
+	i.run("cp /etc/weir/lbmodule.yaml /tmp; echo 'no_such_key: 1' >>/etc/weir/lbmodule.yaml")
+	pid := i.property("MainPID")
+	if said := i.install(path); !strings.Contains(said, "not restarted: /etc/weir/lbmodule.yaml:") {
+		i.t.Errorf("the upgrade does not say that the agent stays:\n%s", said)
+	}
+	if now := i.property("MainPID"); now != pid {
+		i.t.Errorf("the agent %s was ended for one that cannot start", pid)
+	}
+	i.run("cp /tmp/lbmodule.yaml /etc/weir/")
+}
+
 // upgrades checks that only the agent is exchanged.
 func (i *installation) upgrades(path string) {
 	i.t.Helper()
@@ -252,5 +267,6 @@ func (i *installation) upgrades(path string) {
 // links are the places where the data path is attached, without the programs that
 // an upgrade exchanges there.
 func (i *installation) links() string {
-	return i.w.sh(serverNS, `bpftool -j link show pinned "/proc/`+fmt.Sprint(i.pid)+`/root/sys/fs/bpf/weir-srv1/weir_link_ingress" | grep -o '^{"id":[0-9]*'; ip -o link show weir0 | cut -d: -f1`)
+	return i.w.sh(serverNS, `bpftool -j link show pinned "/proc/`+fmt.Sprint(i.pid)+`/root/sys/fs/bpf/weir-srv1/weir_link_ingress" 2>/dev/null | grep -o '^{"id":[0-9]*' ||
+		tc filter show dev eth0 ingress | grep -o 'handle 0x6080'; ip -o link show weir0 | cut -d: -f1`)
 }
