@@ -9,6 +9,10 @@ import (
 
 func TestALoopThatDoesNotComeRoundIsNotAlive(t *testing.T) {
 	m := &module{loop: newLoop(slog.New(slog.DiscardHandler))}
+	if err := m.alive(t.Context()); err != nil {
+		t.Errorf("one that has not begun: %v", err)
+	}
+	m.serving.Store(true)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if err := m.alive(ctx); err == nil {
