@@ -10,7 +10,8 @@ type Configd struct {
 	CA       string         `yaml:"ca" need:"yes"`
 	Cert     string         `yaml:"cert" need:"yes"`
 	Key      string         `yaml:"key" need:"yes"`
-	Etcd     Etcd           `yaml:"etcd"` // an external cluster instead of the embedded one
+	Revoked  string         `yaml:"revoked"` // list of revoked certificates, as provisiond writes it; empty: none
+	Etcd     Etcd           `yaml:"etcd"`    // an external cluster instead of the embedded one
 }
 
 // Etcd is an external etcd cluster. Without CA its connections are not encrypted.
@@ -41,7 +42,7 @@ func LoadConfigd(path string) (*Configd, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range []*string{&c.StateDir, &c.CA, &c.Cert, &c.Key, &c.Etcd.CA, &c.Etcd.Cert, &c.Etcd.Key} {
+	for _, p := range []*string{&c.StateDir, &c.CA, &c.Cert, &c.Key, &c.Revoked, &c.Etcd.CA, &c.Etcd.Cert, &c.Etcd.Key} {
 		if *p != "" {
 			*p = relativeTo(path, *p)
 		}

@@ -36,6 +36,11 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	if err == nil && me.Name.Role != identity.Configd {
 		err = fmt.Errorf("%s is of a %s; weirctl certs issue configd ID makes the right one", file.Cert, me.Name.Role)
 	}
+	if err == nil && file.Revoked != "" {
+		var revoked *identity.Revocations
+		revoked, err = identity.ReadRevocations(file.Revoked, file.CA)
+		me.Refuse(revoked)
+	}
 	if err != nil {
 		return program.ConfigError(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"math/big"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -82,5 +84,76 @@ func TestAPinnedAuthorityIsTheOnlyOneThatIsTrusted(t *testing.T) {
 		if _, err := talk(t, c.server, c.client); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestARevokedCertificateIsRefusedAsSoonAsTheListSaysSo(t *testing.T) {
+	dir := authorityOf(t, "lab")
+	a, err := OpenAuthority(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	configd, node, other := issue(t, dir, Configd, "main"), issue(t, dir, Node, "lb1"), issue(t, dir, Node, "lb2")
+	path := filepath.Join(t.TempDir(), "revoked.crl")
+	list, err := ReadRevocations(path, filepath.Join(dir, "ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	configd.Refuse(list)
+	write := func(by *Authority, serials ...*big.Int) {
+		t.Helper()
+		var revoked []Revoked
+		for _, s := range serials {
+			revoked = append(revoked, Revoked{s, time.Now()})
+		}
+		der, err := by.RevocationList(time.Now().UnixNano(), revoked)
+		if err == nil {
+			err = os.WriteFile(path+".new", der, 0o644)
+		}
+		if err == nil {
+			err = os.Rename(path+".new", path)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		list.looked = time.Time{} // as after a second
+	}
+	joins := func(i *Identity) bool {
+		t.Helper()
+		serr, _ := talk(t, configd.Server(Node), i.Client(Configd))
+		if serr != nil && !strings.Contains(serr.Error(), "revoked") {
+			t.Fatal(serr)
+		}
+		return serr == nil
+	}
+	if !joins(node) {
+		t.Error("refused without a list")
+	}
+	write(a, node.cert.Leaf.SerialNumber)
+	if joins(node) || !joins(other) {
+		t.Error("the list does not decide")
+	}
+	// Somebody else's list, and garbage: the last good one stays.
+	foreign, err := OpenAuthority(authorityOf(t, "lab"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(foreign, other.cert.Leaf.SerialNumber)
+	if joins(node) || !joins(other) {
+		t.Error("another authority's list counts")
+	}
+	if _, err := ReadRevocations(path, filepath.Join(dir, "ca.crt")); err == nil || !strings.Contains(err.Error(), "no list of the cluster's authority") {
+		t.Errorf("%v", err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	list.looked = time.Time{}
+	if joins(node) {
+		t.Error("a list that is gone sets free")
+	}
+	write(a)
+	if !joins(node) {
+		t.Error("refused although the list is empty")
 	}
 }

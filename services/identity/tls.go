@@ -24,7 +24,13 @@ type Identity struct {
 	Name  Name
 	cert  tls.Certificate
 	roots *x509.CertPool
+
+	revoked *Revocations // nil: nobody is
 }
+
+// Refuse makes the identity refuse peers whose certificate is revoked, from their
+// next connection on.
+func (i *Identity) Refuse(r *Revocations) { i.revoked = r }
 
 // Load reads an identity and checks that its authority signed it.
 func Load(f Files) (*Identity, error) {
@@ -82,6 +88,8 @@ func (i *Identity) accept(s tls.ConnectionState, roles []Role) error {
 		return fmt.Errorf("the peer is %s, and this is cluster %s", n, i.Name.Cluster)
 	case !slices.Contains(roles, n.Role):
 		return fmt.Errorf("the peer is %s; only these roles are accepted: %s", n, roleNames(roles))
+	case i.revoked != nil:
+		return i.revoked.Refuse(s.PeerCertificates[0])
 	}
 	return nil
 }
