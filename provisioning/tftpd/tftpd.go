@@ -109,7 +109,12 @@ func (s *Server) read(name string, rf io.ReaderFrom) error {
 	if t, ok := rf.(tftp.OutgoingTransfer); ok {
 		t.SetSize(int64(len(b)))
 	}
-	if _, err := rf.ReadFrom(&ending{bytes.NewReader(b), time.Now().Add(maxDuration)}); err != nil {
+	sent, err := rf.ReadFrom(&ending{bytes.NewReader(b), time.Now().Add(maxDuration)})
+	if err != nil && sent == 0 && strings.Contains(err.Error(), "code=8") {
+		s.counters.Answer("tftp", "size") // it only wanted to know the size (RFC 2349): UEFI asks twice
+		return err
+	}
+	if err != nil {
 		s.refuse("broken_off", client, "broke off a transfer", "file", name, "error", err)
 		return err
 	}
