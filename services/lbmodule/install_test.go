@@ -57,7 +57,8 @@ func (i *installation) install(path string) string {
 // trace is everything that the package or the module could leave on the machine.
 func (i *installation) trace() string {
 	i.t.Helper()
-	return i.w.networking() + i.w.sh(serverNS, `nft list ruleset; sysctl -a --pattern '^net\.' 2>/dev/null; bpftool net show; tc qdisc show; ip -s -s xfrm policy`) +
+	return i.w.networking() + i.w.sh(serverNS, `nft list ruleset; bpftool net show
+		sysctl -a --pattern '^net\.' 2>/dev/null | grep -v conntrack_count`) +
 		i.run(`find /sys/fs/bpf /run/weir 2>/dev/null || true
 			find /etc /var /usr/lib/systemd /usr/share/doc /usr/share/man -xdev -maxdepth 4 -type d | grep -Ev '^/var/(log|cache|tmp|lib/(dpkg|apt))/' | sort
 			cd `+changes+`; find . ! -type d | grep -Ev '^./(tmp|var/(log|cache|tmp|lib/(dpkg|apt)))/' | sort
