@@ -587,7 +587,8 @@ type NodeStatus struct {
 	SyncedEpoch    uint32                 `protobuf:"varint,18,opt,name=synced_epoch,json=syncedEpoch,proto3" json:"synced_epoch,omitempty"` // of the last ring for which this node handed every flow on
 	Boot           *BootStatus            `protobuf:"bytes,19,opt,name=boot,proto3" json:"boot,omitempty"`                                   // from init; absent where there is none
 	Milestones     *Milestones            `protobuf:"bytes,20,opt,name=milestones,proto3" json:"milestones,omitempty"`
-	Services       []*Service             `protobuf:"bytes,21,rep,name=services,proto3" json:"services,omitempty"` // from init
+	Services       []*Service             `protobuf:"bytes,21,rep,name=services,proto3" json:"services,omitempty"`                       // from init
+	ConfigAway     string                 `protobuf:"bytes,22,opt,name=config_away,json=configAway,proto3" json:"config_away,omitempty"` // why the configuration service does not answer; empty: it does, or there is none
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -767,6 +768,13 @@ func (x *NodeStatus) GetServices() []*Service {
 		return x.Services
 	}
 	return nil
+}
+
+func (x *NodeStatus) GetConfigAway() string {
+	if x != nil {
+		return x.ConfigAway
+	}
+	return ""
 }
 
 type NodeView struct {
@@ -1231,7 +1239,7 @@ const file_node_proto_rawDesc = "" +
 	"\rDrainProgress\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\bR\x04done\"\x13\n" +
-	"\x11NodeStatusRequest\"\xf1\x05\n" +
+	"\x11NodeStatusRequest\"\x92\x06\n" +
 	"\n" +
 	"NodeStatus\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -1260,7 +1268,9 @@ const file_node_proto_rawDesc = "" +
 	"\n" +
 	"milestones\x18\x14 \x01(\v2\x14.weir.api.MilestonesR\n" +
 	"milestones\x12-\n" +
-	"\bservices\x18\x15 \x03(\v2\x11.weir.api.ServiceR\bservices\"\xa6\x02\n" +
+	"\bservices\x18\x15 \x03(\v2\x11.weir.api.ServiceR\bservices\x12\x1f\n" +
+	"\vconfig_away\x18\x16 \x01(\tR\n" +
+	"configAway\"\xa6\x02\n" +
 	"\bNodeView\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\rR\x06number\x12\x16\n" +

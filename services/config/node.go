@@ -8,7 +8,7 @@ import (
 )
 
 // Node is node.yaml: what one LB node needs to know of itself. The programs
-// dataplane and noded read the same file.
+// dataplane, noded and updated read the same file.
 type Node struct {
 	Node        string         `yaml:"node" need:"yes"` // its id in the cluster file
 	ClusterFile string         `yaml:"cluster_file"`    // relative to this file; absolute after loading
@@ -19,6 +19,7 @@ type Node struct {
 	Metrics     netip.AddrPort `yaml:"metrics"` // invalid: the node's south address, port 9100
 	BGP         NodeBGP        `yaml:"bgp"`
 	Machine     *Machine       `yaml:"machine"` // of an appliance; nil: somebody else has set up NICs and kernel
+	Updates     Updates        `yaml:"updates"` // of an appliance's image
 }
 
 // NodeBGP says how this node's speaker opens its sessions.
@@ -84,6 +85,7 @@ const MaxHalfOpen = 65536
 
 func (n *Node) defaults() {
 	n.RunDir, n.StateDir = "/run/weir", "/var/lib/weir"
+	n.Updates.defaults()
 }
 
 func (p *Dataplane) defaults() {
@@ -98,6 +100,9 @@ func (n *Node) DataplaneSocket() string { return filepath.Join(n.RunDir, "datapl
 
 // AdminSocket is where noded of this node listens.
 func (n *Node) AdminSocket() string { return filepath.Join(n.RunDir, "noded.sock") }
+
+// UpdateSocket is where updated of this node listens.
+func (n *Node) UpdateSocket() string { return filepath.Join(n.RunDir, "updated.sock") }
 
 // LoadNode reads and validates a node.yaml. It does not read the cluster file.
 func LoadNode(path string) (*Node, error) {
@@ -178,6 +183,7 @@ func (n *Node) validate(d *document) {
 		d.interfaceName("bgp.interface", n.BGP.Interface)
 	}
 	n.validateMachine(d)
+	n.Updates.validate(d)
 }
 
 var pciAddress = form(`^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$`)

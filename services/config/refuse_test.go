@@ -40,7 +40,7 @@ func checkRefusals(t *testing.T, file string, parse func(string, []byte) error, 
 func TestABadNodeFileIsRefusedWithItsLine(t *testing.T) {
 	parse := func(f string, b []byte) error { _, err := ParseNode(f, b); return err }
 	checkRefusals(t, "node.yaml", parse, []refusal{
-		{"unknown key", "run_dir: run", "rundir: run", `node.yaml:3: rundir: unknown key; known here: node, cluster_file, config_service, run_dir, state_dir, dataplane, metrics, bgp, machine`},
+		{"unknown key", "run_dir: run", "rundir: run", `node.yaml:3: rundir: unknown key; known here: node, cluster_file, config_service, run_dir, state_dir, dataplane, metrics, bgp, machine, updates`},
 		{"key twice", "run_dir: run", "run_dir: run\nrun_dir: run", `node.yaml:4: run_dir: the key is given twice, first in line 3; remove one of them`},
 		{"missing key", "node: lb1\n", "", `node.yaml:1: node: is missing; add the key`},
 		{"missing nested key", `, exception: weir-north`, "", `node.yaml:6: dataplane.north.exception: is missing; add the key`},

@@ -32,6 +32,7 @@ func (n *node) addStatus(ctx context.Context, s *api.NodeStatus) {
 	}
 	s.Alarms = append(s.Alarms, alarms(c, s)...)
 	if err := n.source.Away(); err != nil {
+		s.ConfigAway = err.Error()
 		s.Alarms = append(s.Alarms, err.Error()+"; the configuration in force stays")
 	}
 }
