@@ -50,7 +50,7 @@ func TestAMachineIsLedFromItsOfferToItsLease(t *testing.T) {
 	if a := s.Answer(renew, ServerPort, start.Add(50*time.Minute)); a.Reply.MessageType() != dhcpv4.MessageTypeAck || !a.Changes[0].Ends.Equal(start.Add(110*time.Minute)) {
 		t.Errorf("%+v", a)
 	}
-	if hw, ok := s.Pool.Holder(netip.MustParseAddr("10.40.0.100"), start.Add(time.Hour)); !ok || hw.String() != "52:54:00:12:34:03" {
+	if hw, ok := s.Pool.Holder(netip.MustParseAddr("10.40.0.100"), start.Add(time.Hour)); !ok || hw.String() != "52:54:00:00:00:02" {
 		t.Error(hw)
 	}
 }

@@ -3,7 +3,6 @@ package web
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -15,9 +14,10 @@ const (
 )
 
 // offer is what one boot of one machine may load. Its name cannot be guessed, and
-// only the client that it was made for can use it.
+// only the machine that it was made for can use it, whatever address it has: its
+// firmware, iPXE and its system may each get another one.
 type offer struct {
-	client   netip.Addr
+	mac      string
 	machine  string // "node lb1"; empty: not approved
 	version  string
 	nodeYAML string // without secrets; empty: none
@@ -29,8 +29,8 @@ type offers struct {
 	list map[string]offer
 }
 
-// add gives an offer its name. A client has one offer for each version and machine: asking
-// again gives the same name, so that nobody fills the list by asking.
+// add gives an offer its name. Asking again in the same boot gives
+// the same name, and a machine has one offer, so that nobody fills the list.
 func (o *offers) add(one offer, now time.Time) (token string, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -38,10 +38,10 @@ func (o *offers) add(one offer, now time.Time) (token string, ok bool) {
 		switch {
 		case now.After(old.until):
 			delete(o.list, t)
-		case old.client == one.client && old.machine == one.machine && old.version == one.version:
+		case old.mac == one.mac && old.machine == one.machine && old.version == one.version:
 			o.list[t] = one
 			return t, true
-		case old.client == one.client:
+		case old.mac == one.mac:
 			delete(o.list, t) // of an earlier boot
 		}
 	}
@@ -55,11 +55,11 @@ func (o *offers) add(one offer, now time.Time) (token string, ok bool) {
 	return token, true
 }
 
-func (o *offers) get(token string, client netip.Addr, now time.Time) (offer, bool) {
+func (o *offers) get(token, mac string, now time.Time) (offer, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	one, ok := o.list[token]
-	if !ok || one.client != client || now.After(one.until) {
+	if !ok || one.mac != mac || now.After(one.until) {
 		return offer{}, false
 	}
 	return one, true

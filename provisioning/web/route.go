@@ -78,7 +78,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request, client netip.Add
 		s.refuse(w, client, http.StatusInternalServerError, "no_image", "")
 		return
 	}
-	token, ok := s.offers.add(offer{client, b.Name, b.Version, b.NodeYAML, time.Now().Add(offerFor)}, time.Now())
+	token, ok := s.offers.add(offer{mac, b.Name, b.Version, b.NodeYAML, time.Now().Add(offerFor)}, time.Now())
 	if !ok {
 		s.refuse(w, client, http.StatusServiceUnavailable, "too_many_boots", "too many machines boot at once")
 		return
@@ -89,8 +89,9 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request, client netip.Add
 
 // offered gives the files of an offer to whom it was made for.
 func (s *Server) offered(w http.ResponseWriter, r *http.Request, client netip.Addr, token, file string) {
-	o, ok := s.offers.get(token, client, time.Now())
-	if !ok {
+	mac, known := s.Neighbours.MAC(client)
+	o, ok := s.offers.get(token, mac, time.Now())
+	if !ok || !known {
 		s.refuse(w, client, http.StatusNotFound, "no_such_offer", "it asks for what was offered to another machine, or long ago")
 		return
 	}

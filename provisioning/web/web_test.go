@@ -61,13 +61,13 @@ func TestTheMACAddressOfAScriptMustBeTheClientsOwn(t *testing.T) {
 	}
 }
 
-func TestAnOfferIsForItsClientAndEndsWithTheNextBoot(t *testing.T) {
+func TestAnOfferIsForItsMachineAndEndsWithTheNextBoot(t *testing.T) {
 	o := offers{list: map[string]offer{}}
-	a, b := netip.MustParseAddr("10.40.0.100"), netip.MustParseAddr("10.40.0.101")
+	const a, b = "52:54:00:00:00:01", "52:54:00:00:00:02"
 	now := time.Now()
-	add := func(client netip.Addr, version string, at time.Time) string {
+	add := func(mac, version string, at time.Time) string {
 		t.Helper()
-		token, ok := o.add(offer{client: client, version: version, until: at.Add(offerFor)}, at)
+		token, ok := o.add(offer{mac: mac, version: version, until: at.Add(offerFor)}, at)
 		if !ok {
 			t.Fatal("no room")
 		}
@@ -78,7 +78,7 @@ func TestAnOfferIsForItsClientAndEndsWithTheNextBoot(t *testing.T) {
 		t.Error("asking again makes another offer")
 	}
 	if _, ok := o.get(first, b, now); ok {
-		t.Error("another client uses it")
+		t.Error("another machine uses it")
 	}
 	second := add(a, "2", now)
 	if _, ok := o.get(first, a, now); ok || second == first {
@@ -87,16 +87,27 @@ func TestAnOfferIsForItsClientAndEndsWithTheNextBoot(t *testing.T) {
 	if _, ok := o.get(second, a, now.Add(offerFor+time.Second)); ok {
 		t.Error("it never ends")
 	}
-	client := netip.MustParseAddr("10.41.0.0")
-	for range maxOffers {
-		client = client.Next()
-		o.add(offer{client: client, until: now.Add(offerFor)}, now)
+	for i := range maxOffers + 10 {
+		o.add(offer{mac: fmt.Sprint(i), until: now.Add(offerFor)}, now)
 	}
 	if len(o.list) > maxOffers {
 		t.Errorf("%d offers", len(o.list))
 	}
-	if _, ok := o.add(offer{client: b, until: now.Add(2 * offerFor)}, now.Add(offerFor+time.Second)); !ok || len(o.list) != 1 {
+	if _, ok := o.add(offer{mac: b, until: now.Add(2 * offerFor)}, now.Add(offerFor+time.Second)); !ok || len(o.list) != 1 {
 		t.Errorf("%d offers are left", len(o.list))
+	}
+}
+
+func TestAMachineKeepsItsOfferWithAnotherAddress(t *testing.T) {
+	s, _ := server(t)
+	s.Neighbours.(network)[netip.MustParseAddr("10.40.0.150")] = "52:54:00:00:00:01"
+	body := get(s, "10.40.0.100", "GET", "/script?mac=52:54:00:00:00:01").Body.String()
+	i := strings.Index(body, offerPath)
+	at := body[i : i+len(offerPath)+33]
+	for client, code := range map[string]int{"10.40.0.150": 200, "10.40.0.101": 404, "10.40.0.199": 404} {
+		if w := get(s, client, "GET", at+kernel); w.Code != code {
+			t.Errorf("%s: %d", client, w.Code)
+		}
 	}
 }
 
