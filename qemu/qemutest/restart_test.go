@@ -7,6 +7,7 @@ import (
 )
 
 func TestTheThirdNodeOfARunningPairComesIntoService(t *testing.T) {
+	eventually(t, 3*time.Minute, func() error { return theLab.Well(within(t, time.Minute)) })
 	n := theLab.Top.Nodes[2]
 	routes, err := theLab.WatchRoutes()
 	if err != nil {
