@@ -74,12 +74,7 @@ func TestAPinnedAuthorityIsTheOnlyOneThatIsTrusted(t *testing.T) {
 		"another role":                    {server(issue(t, dir, Node, "lb1")), Pinned(pin, "127.0.0.1", Provisiond), "only these roles"},
 		"another address":                 {server(host), Pinned(pin, "10.9.9.9", Provisiond), "10.9.9.9"},
 		"a stranger with our authority's": {server(stranger), Pinned(pin, "127.0.0.1", Provisiond), "unknown authority"},
-		"no authority shown": {func() *tls.Config {
-			c := server(host)
-			c.Certificates = c.Certificates[:1]
-			c.Certificates[0].Certificate = c.Certificates[0].Certificate[:1]
-			return c
-		}(), Pinned(pin, "127.0.0.1", Provisiond), "whose authority is expected"},
+		"no authority shown":              {host.Server(Node), Pinned(pin, "127.0.0.1", Provisiond), "whose authority is expected"},
 	} {
 		if _, err := talk(t, c.server, c.client); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
@@ -129,7 +124,7 @@ func TestARevokedCertificateIsRefusedAsSoonAsTheListSaysSo(t *testing.T) {
 	if !joins(node) {
 		t.Error("refused without a list")
 	}
-	write(a, node.cert.Leaf.SerialNumber)
+	write(a, node.Certificate().SerialNumber)
 	if joins(node) || !joins(other) {
 		t.Error("the list does not decide")
 	}
@@ -138,7 +133,7 @@ func TestARevokedCertificateIsRefusedAsSoonAsTheListSaysSo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(foreign, other.cert.Leaf.SerialNumber)
+	write(foreign, other.Certificate().SerialNumber)
 	if joins(node) || !joins(other) {
 		t.Error("another authority's list counts")
 	}

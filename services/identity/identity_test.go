@@ -79,7 +79,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	other := issue(t, authorityOf(t, "lab"), Node, "lb1") // same name, another authority
 	foreign := issue(t, authorityOf(t, "other"), Node, "lb1")
 	bare := node.Client(Configd)
-	bare.Certificates = nil
+	bare.GetClientCertificate = nil
 	blind := func(i *Identity) *tls.Config { // does not care whom it talks to
 		c := i.Client()
 		c.InsecureSkipVerify, c.VerifyConnection = true, nil

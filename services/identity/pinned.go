@@ -49,11 +49,15 @@ func Pinned(fingerprint, host string, to ...Role) *tls.Config {
 // certificate, in DER, too, for those that know it by fingerprint only.
 func WithAuthority(c *tls.Config, ca []byte) *tls.Config {
 	c = c.Clone()
-	c.Certificates = slices.Clone(c.Certificates)
-	for i := range c.Certificates {
-		if own := &c.Certificates[i]; !bytes.Equal(own.Certificate[len(own.Certificate)-1], ca) {
-			own.Certificate = append(slices.Clone(own.Certificate), ca)
+	get := c.GetCertificate
+	c.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		own, err := get(hello)
+		if err != nil || bytes.Equal(own.Certificate[len(own.Certificate)-1], ca) {
+			return own, err
 		}
+		both := *own
+		both.Certificate = append(slices.Clone(own.Certificate), ca)
+		return &both, nil
 	}
 	return c
 }

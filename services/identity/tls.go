@@ -22,7 +22,7 @@ type Files struct {
 // Identity is a machine's or an operator's own.
 type Identity struct {
 	Name  Name
-	cert  tls.Certificate
+	pair  pair
 	roots *x509.CertPool
 
 	revoked *Revocations // nil: nobody is
@@ -44,17 +44,28 @@ func Load(f Files) (*Identity, error) {
 	}
 	i := &Identity{roots: x509.NewCertPool()}
 	i.roots.AddCert(ca)
-	if i.cert, err = tls.LoadX509KeyPair(f.Cert, f.Key); err != nil {
-		return nil, fmt.Errorf("read the certificate %s: %w", f.Cert, err)
-	}
-	if i.Name, err = nameOf(i.cert.Leaf); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Cert, err)
-	}
-	if _, err := i.cert.Leaf.Verify(x509.VerifyOptions{Roots: i.roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
-		return nil, fmt.Errorf("%s is not signed by %s: %w", f.Cert, f.CA, err)
-	}
-	if i.Name.Cluster != cluster {
-		return nil, fmt.Errorf("%s is of cluster %s, %s of cluster %s", f.Cert, i.Name.Cluster, f.CA, cluster)
+	i.pair = pair{files: f, check: func(c *tls.Certificate) error {
+		name, err := nameOf(c.Leaf)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Cert, err)
+		}
+		if _, err := c.Leaf.Verify(x509.VerifyOptions{Roots: i.roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
+			return fmt.Errorf("%s is not signed by %s: %w", f.Cert, f.CA, err)
+		}
+		if name.Cluster != cluster {
+			return fmt.Errorf("%s is of cluster %s, %s of cluster %s", f.Cert, name.Cluster, f.CA, cluster)
+		}
+		switch i.Name {
+		case Name{}:
+			i.Name = name // before anybody else has the identity
+		case name:
+		default:
+			return fmt.Errorf("%s is of %s, and this is %s", f.Cert, name, i.Name)
+		}
+		return nil
+	}}
+	if err := i.pair.load(); err != nil {
+		return nil, err
 	}
 	return i, nil
 }
@@ -62,20 +73,20 @@ func Load(f Files) (*Identity, error) {
 // Server is how we accept connections: from holders of our authority's
 // certificates with one of the roles.
 func (i *Identity) Server(from ...Role) *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{i.cert},
+	return i.show(&tls.Config{
+		MinVersion: tls.VersionTLS13,
 		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: i.roots,
 		VerifyConnection: func(s tls.ConnectionState) error { return i.accept(s, from) },
-	}
+	})
 }
 
 // Client is how we call: the address must be one of the certificate's, and its
 // holder have one of the roles.
 func (i *Identity) Client(to ...Role) *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{i.cert}, RootCAs: i.roots,
+	return i.show(&tls.Config{
+		MinVersion: tls.VersionTLS13, RootCAs: i.roots,
 		VerifyConnection: func(s tls.ConnectionState) error { return i.accept(s, to) },
-	}
+	})
 }
 
 // accept judges a peer whose chain is verified.

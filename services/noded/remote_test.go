@@ -58,7 +58,7 @@ func TestOperatorsElsewhereAreServedAndStrangersAreNot(t *testing.T) {
 	wrongCA := as(t, stranger.Issue(identity.Operator, "tester"))
 	wrongCA.RootCAs = operator.RootCAs // he trusts the node; the node is not to trust him
 	nobody := operator.Clone()
-	nobody.Certificates = nil
+	nobody.GetClientCertificate = nil
 	for name, c := range map[string]*tls.Config{
 		"of another authority": wrongCA, "with no certificate": nobody,
 		"who is a server": as(t, r.Issue(identity.Server, "srv1")), "who is another node": as(t, r.Issue(identity.Node, "lb2")),
