@@ -148,6 +148,7 @@ type NodeHistory struct {
 	Boots         []*BootRecord          `protobuf:"bytes,3,rep,name=boots,proto3" json:"boots,omitempty"`           // newest first; the first one is the present
 	Crashes       []*CrashRecord         `protobuf:"bytes,4,rep,name=crashes,proto3" json:"crashes,omitempty"`       // newest first
 	Membership    *Membership            `protobuf:"bytes,5,opt,name=membership,proto3" json:"membership,omitempty"` // as this node last knew it; absent: it never did
+	Upgrades      []*UpgradeRecord       `protobuf:"bytes,6,rep,name=upgrades,proto3" json:"upgrades,omitempty"`     // newest first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -217,6 +218,90 @@ func (x *NodeHistory) GetMembership() *Membership {
 	return nil
 }
 
+func (x *NodeHistory) GetUpgrades() []*UpgradeRecord {
+	if x != nil {
+		return x.Upgrades
+	}
+	return nil
+}
+
+// UpgradeRecord is how one upgrade ended (S-104).
+type UpgradeRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Time          string                 `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`       // RFC 3339
+	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"` // that was tried, or written
+	Slot          string                 `protobuf:"bytes,3,opt,name=slot,proto3" json:"slot,omitempty"`       // it was in
+	End           string                 `protobuf:"bytes,4,opt,name=end,proto3" json:"end,omitempty"`         // "committed", "rolled back" or "abandoned"
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`   // for people; empty: it was good
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpgradeRecord) Reset() {
+	*x = UpgradeRecord{}
+	mi := &file_node_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpgradeRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpgradeRecord) ProtoMessage() {}
+
+func (x *UpgradeRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_node_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpgradeRecord.ProtoReflect.Descriptor instead.
+func (*UpgradeRecord) Descriptor() ([]byte, []int) {
+	return file_node_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *UpgradeRecord) GetTime() string {
+	if x != nil {
+		return x.Time
+	}
+	return ""
+}
+
+func (x *UpgradeRecord) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *UpgradeRecord) GetSlot() string {
+	if x != nil {
+		return x.Slot
+	}
+	return ""
+}
+
+func (x *UpgradeRecord) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+func (x *UpgradeRecord) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // BootRecord is one life of the node's kernel.
 type BootRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -233,7 +318,7 @@ type BootRecord struct {
 
 func (x *BootRecord) Reset() {
 	*x = BootRecord{}
-	mi := &file_node_proto_msgTypes[4]
+	mi := &file_node_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -245,7 +330,7 @@ func (x *BootRecord) String() string {
 func (*BootRecord) ProtoMessage() {}
 
 func (x *BootRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[4]
+	mi := &file_node_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -258,7 +343,7 @@ func (x *BootRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BootRecord.ProtoReflect.Descriptor instead.
 func (*BootRecord) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{4}
+	return file_node_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *BootRecord) GetBootId() string {
@@ -323,7 +408,7 @@ type Milestones struct {
 
 func (x *Milestones) Reset() {
 	*x = Milestones{}
-	mi := &file_node_proto_msgTypes[5]
+	mi := &file_node_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -335,7 +420,7 @@ func (x *Milestones) String() string {
 func (*Milestones) ProtoMessage() {}
 
 func (x *Milestones) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[5]
+	mi := &file_node_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -348,7 +433,7 @@ func (x *Milestones) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Milestones.ProtoReflect.Descriptor instead.
 func (*Milestones) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{5}
+	return file_node_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Milestones) GetDataplaneReady() float64 {
@@ -390,7 +475,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_node_proto_msgTypes[6]
+	mi := &file_node_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -402,7 +487,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[6]
+	mi := &file_node_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -415,7 +500,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{6}
+	return file_node_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Membership) GetTime() string {
@@ -441,7 +526,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_node_proto_msgTypes[7]
+	mi := &file_node_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -453,7 +538,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[7]
+	mi := &file_node_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -466,7 +551,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{7}
+	return file_node_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DrainRequest) GetUndrain() bool {
@@ -486,7 +571,7 @@ type DrainProgress struct {
 
 func (x *DrainProgress) Reset() {
 	*x = DrainProgress{}
-	mi := &file_node_proto_msgTypes[8]
+	mi := &file_node_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -498,7 +583,7 @@ func (x *DrainProgress) String() string {
 func (*DrainProgress) ProtoMessage() {}
 
 func (x *DrainProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[8]
+	mi := &file_node_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -511,7 +596,7 @@ func (x *DrainProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainProgress.ProtoReflect.Descriptor instead.
 func (*DrainProgress) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{8}
+	return file_node_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DrainProgress) GetPhase() string {
@@ -536,7 +621,7 @@ type NodeStatusRequest struct {
 
 func (x *NodeStatusRequest) Reset() {
 	*x = NodeStatusRequest{}
-	mi := &file_node_proto_msgTypes[9]
+	mi := &file_node_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +633,7 @@ func (x *NodeStatusRequest) String() string {
 func (*NodeStatusRequest) ProtoMessage() {}
 
 func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[9]
+	mi := &file_node_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +646,7 @@ func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusRequest.ProtoReflect.Descriptor instead.
 func (*NodeStatusRequest) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{9}
+	return file_node_proto_rawDescGZIP(), []int{10}
 }
 
 // NodeStatus is one node's view of itself and of its cluster.
@@ -589,13 +674,14 @@ type NodeStatus struct {
 	Milestones     *Milestones            `protobuf:"bytes,20,opt,name=milestones,proto3" json:"milestones,omitempty"`
 	Services       []*Service             `protobuf:"bytes,21,rep,name=services,proto3" json:"services,omitempty"`                       // from init
 	ConfigAway     string                 `protobuf:"bytes,22,opt,name=config_away,json=configAway,proto3" json:"config_away,omitempty"` // why the configuration service does not answer; empty: it does, or there is none
+	Update         *UpdateStatus          `protobuf:"bytes,23,opt,name=update,proto3" json:"update,omitempty"`                           // from updated; absent where there is none
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *NodeStatus) Reset() {
 	*x = NodeStatus{}
-	mi := &file_node_proto_msgTypes[10]
+	mi := &file_node_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -607,7 +693,7 @@ func (x *NodeStatus) String() string {
 func (*NodeStatus) ProtoMessage() {}
 
 func (x *NodeStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[10]
+	mi := &file_node_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -620,7 +706,7 @@ func (x *NodeStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatus.ProtoReflect.Descriptor instead.
 func (*NodeStatus) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{10}
+	return file_node_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *NodeStatus) GetId() string {
@@ -777,6 +863,13 @@ func (x *NodeStatus) GetConfigAway() string {
 	return ""
 }
 
+func (x *NodeStatus) GetUpdate() *UpdateStatus {
+	if x != nil {
+		return x.Update
+	}
+	return nil
+}
+
 type NodeView struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -796,7 +889,7 @@ type NodeView struct {
 
 func (x *NodeView) Reset() {
 	*x = NodeView{}
-	mi := &file_node_proto_msgTypes[11]
+	mi := &file_node_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -808,7 +901,7 @@ func (x *NodeView) String() string {
 func (*NodeView) ProtoMessage() {}
 
 func (x *NodeView) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[11]
+	mi := &file_node_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -821,7 +914,7 @@ func (x *NodeView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeView.ProtoReflect.Descriptor instead.
 func (*NodeView) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{11}
+	return file_node_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *NodeView) GetId() string {
@@ -917,7 +1010,7 @@ type ServerView struct {
 
 func (x *ServerView) Reset() {
 	*x = ServerView{}
-	mi := &file_node_proto_msgTypes[12]
+	mi := &file_node_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -929,7 +1022,7 @@ func (x *ServerView) String() string {
 func (*ServerView) ProtoMessage() {}
 
 func (x *ServerView) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[12]
+	mi := &file_node_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -942,7 +1035,7 @@ func (x *ServerView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerView.ProtoReflect.Descriptor instead.
 func (*ServerView) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{12}
+	return file_node_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ServerView) GetId() string {
@@ -1021,7 +1114,7 @@ type BgpSession struct {
 
 func (x *BgpSession) Reset() {
 	*x = BgpSession{}
-	mi := &file_node_proto_msgTypes[13]
+	mi := &file_node_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1126,7 @@ func (x *BgpSession) String() string {
 func (*BgpSession) ProtoMessage() {}
 
 func (x *BgpSession) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[13]
+	mi := &file_node_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1139,7 @@ func (x *BgpSession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BgpSession.ProtoReflect.Descriptor instead.
 func (*BgpSession) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{13}
+	return file_node_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *BgpSession) GetNode() string {
@@ -1138,7 +1231,7 @@ type NodeTrace struct {
 
 func (x *NodeTrace) Reset() {
 	*x = NodeTrace{}
-	mi := &file_node_proto_msgTypes[14]
+	mi := &file_node_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1243,7 @@ func (x *NodeTrace) String() string {
 func (*NodeTrace) ProtoMessage() {}
 
 func (x *NodeTrace) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[14]
+	mi := &file_node_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1256,7 @@ func (x *NodeTrace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeTrace.ProtoReflect.Descriptor instead.
 func (*NodeTrace) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{14}
+	return file_node_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *NodeTrace) GetNode() string {
@@ -1199,11 +1292,11 @@ var File_node_proto protoreflect.FileDescriptor
 const file_node_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"node.proto\x12\bweir.api\x1a\x0fdataplane.proto\x1a\rmachine.proto\x1a\vtrace.proto\"\x10\n" +
+	"node.proto\x12\bweir.api\x1a\x0fdataplane.proto\x1a\rmachine.proto\x1a\vtrace.proto\x1a\fupdate.proto\"\x10\n" +
 	"\x0eMetricsRequest\"!\n" +
 	"\vNodeMetrics\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\"\x10\n" +
-	"\x0eHistoryRequest\"\xde\x01\n" +
+	"\x0eHistoryRequest\"\x93\x02\n" +
 	"\vNodeHistory\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12,\n" +
 	"\amachine\x18\x02 \x01(\v2\x12.weir.api.IdentityR\amachine\x12*\n" +
@@ -1211,7 +1304,14 @@ const file_node_proto_rawDesc = "" +
 	"\acrashes\x18\x04 \x03(\v2\x15.weir.api.CrashRecordR\acrashes\x124\n" +
 	"\n" +
 	"membership\x18\x05 \x01(\v2\x14.weir.api.MembershipR\n" +
-	"membership\"\xd4\x01\n" +
+	"membership\x123\n" +
+	"\bupgrades\x18\x06 \x03(\v2\x17.weir.api.UpgradeRecordR\bupgrades\"{\n" +
+	"\rUpgradeRecord\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\tR\x04time\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
+	"\x04slot\x18\x03 \x01(\tR\x04slot\x12\x10\n" +
+	"\x03end\x18\x04 \x01(\tR\x03end\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xd4\x01\n" +
 	"\n" +
 	"BootRecord\x12\x17\n" +
 	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x12\x18\n" +
@@ -1239,7 +1339,7 @@ const file_node_proto_rawDesc = "" +
 	"\rDrainProgress\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\bR\x04done\"\x13\n" +
-	"\x11NodeStatusRequest\"\x92\x06\n" +
+	"\x11NodeStatusRequest\"\xc2\x06\n" +
 	"\n" +
 	"NodeStatus\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -1270,7 +1370,8 @@ const file_node_proto_rawDesc = "" +
 	"milestones\x12-\n" +
 	"\bservices\x18\x15 \x03(\v2\x11.weir.api.ServiceR\bservices\x12\x1f\n" +
 	"\vconfig_away\x18\x16 \x01(\tR\n" +
-	"configAway\"\xa6\x02\n" +
+	"configAway\x12.\n" +
+	"\x06update\x18\x17 \x01(\v2\x16.weir.api.UpdateStatusR\x06update\"\xa6\x02\n" +
 	"\bNodeView\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\rR\x06number\x12\x16\n" +
@@ -1339,67 +1440,71 @@ func file_node_proto_rawDescGZIP() []byte {
 	return file_node_proto_rawDescData
 }
 
-var file_node_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_node_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_node_proto_goTypes = []any{
 	(*MetricsRequest)(nil),    // 0: weir.api.MetricsRequest
 	(*NodeMetrics)(nil),       // 1: weir.api.NodeMetrics
 	(*HistoryRequest)(nil),    // 2: weir.api.HistoryRequest
 	(*NodeHistory)(nil),       // 3: weir.api.NodeHistory
-	(*BootRecord)(nil),        // 4: weir.api.BootRecord
-	(*Milestones)(nil),        // 5: weir.api.Milestones
-	(*Membership)(nil),        // 6: weir.api.Membership
-	(*DrainRequest)(nil),      // 7: weir.api.DrainRequest
-	(*DrainProgress)(nil),     // 8: weir.api.DrainProgress
-	(*NodeStatusRequest)(nil), // 9: weir.api.NodeStatusRequest
-	(*NodeStatus)(nil),        // 10: weir.api.NodeStatus
-	(*NodeView)(nil),          // 11: weir.api.NodeView
-	(*ServerView)(nil),        // 12: weir.api.ServerView
-	(*BgpSession)(nil),        // 13: weir.api.BgpSession
-	(*NodeTrace)(nil),         // 14: weir.api.NodeTrace
-	(*Identity)(nil),          // 15: weir.api.Identity
-	(*CrashRecord)(nil),       // 16: weir.api.CrashRecord
-	(*DataplaneStatus)(nil),   // 17: weir.api.DataplaneStatus
-	(*BootStatus)(nil),        // 18: weir.api.BootStatus
-	(*Service)(nil),           // 19: weir.api.Service
-	(*DataplaneTrace)(nil),    // 20: weir.api.DataplaneTrace
-	(*TraceRequest)(nil),      // 21: weir.api.TraceRequest
-	(*CaptureRequest)(nil),    // 22: weir.api.CaptureRequest
-	(*CapturedFrames)(nil),    // 23: weir.api.CapturedFrames
+	(*UpgradeRecord)(nil),     // 4: weir.api.UpgradeRecord
+	(*BootRecord)(nil),        // 5: weir.api.BootRecord
+	(*Milestones)(nil),        // 6: weir.api.Milestones
+	(*Membership)(nil),        // 7: weir.api.Membership
+	(*DrainRequest)(nil),      // 8: weir.api.DrainRequest
+	(*DrainProgress)(nil),     // 9: weir.api.DrainProgress
+	(*NodeStatusRequest)(nil), // 10: weir.api.NodeStatusRequest
+	(*NodeStatus)(nil),        // 11: weir.api.NodeStatus
+	(*NodeView)(nil),          // 12: weir.api.NodeView
+	(*ServerView)(nil),        // 13: weir.api.ServerView
+	(*BgpSession)(nil),        // 14: weir.api.BgpSession
+	(*NodeTrace)(nil),         // 15: weir.api.NodeTrace
+	(*Identity)(nil),          // 16: weir.api.Identity
+	(*CrashRecord)(nil),       // 17: weir.api.CrashRecord
+	(*DataplaneStatus)(nil),   // 18: weir.api.DataplaneStatus
+	(*BootStatus)(nil),        // 19: weir.api.BootStatus
+	(*Service)(nil),           // 20: weir.api.Service
+	(*UpdateStatus)(nil),      // 21: weir.api.UpdateStatus
+	(*DataplaneTrace)(nil),    // 22: weir.api.DataplaneTrace
+	(*TraceRequest)(nil),      // 23: weir.api.TraceRequest
+	(*CaptureRequest)(nil),    // 24: weir.api.CaptureRequest
+	(*CapturedFrames)(nil),    // 25: weir.api.CapturedFrames
 }
 var file_node_proto_depIdxs = []int32{
-	15, // 0: weir.api.NodeHistory.machine:type_name -> weir.api.Identity
-	4,  // 1: weir.api.NodeHistory.boots:type_name -> weir.api.BootRecord
-	16, // 2: weir.api.NodeHistory.crashes:type_name -> weir.api.CrashRecord
-	6,  // 3: weir.api.NodeHistory.membership:type_name -> weir.api.Membership
-	5,  // 4: weir.api.BootRecord.milestones:type_name -> weir.api.Milestones
-	11, // 5: weir.api.Membership.nodes:type_name -> weir.api.NodeView
-	11, // 6: weir.api.NodeStatus.nodes:type_name -> weir.api.NodeView
-	12, // 7: weir.api.NodeStatus.servers:type_name -> weir.api.ServerView
-	13, // 8: weir.api.NodeStatus.bgp:type_name -> weir.api.BgpSession
-	17, // 9: weir.api.NodeStatus.dataplane:type_name -> weir.api.DataplaneStatus
-	18, // 10: weir.api.NodeStatus.boot:type_name -> weir.api.BootStatus
-	5,  // 11: weir.api.NodeStatus.milestones:type_name -> weir.api.Milestones
-	19, // 12: weir.api.NodeStatus.services:type_name -> weir.api.Service
-	20, // 13: weir.api.NodeTrace.dataplane:type_name -> weir.api.DataplaneTrace
-	11, // 14: weir.api.NodeTrace.nodes:type_name -> weir.api.NodeView
-	12, // 15: weir.api.NodeTrace.servers:type_name -> weir.api.ServerView
-	9,  // 16: weir.api.Admin.Status:input_type -> weir.api.NodeStatusRequest
-	21, // 17: weir.api.Admin.Trace:input_type -> weir.api.TraceRequest
-	7,  // 18: weir.api.Admin.Drain:input_type -> weir.api.DrainRequest
-	0,  // 19: weir.api.Admin.Metrics:input_type -> weir.api.MetricsRequest
-	2,  // 20: weir.api.Admin.History:input_type -> weir.api.HistoryRequest
-	22, // 21: weir.api.Admin.Capture:input_type -> weir.api.CaptureRequest
-	10, // 22: weir.api.Admin.Status:output_type -> weir.api.NodeStatus
-	14, // 23: weir.api.Admin.Trace:output_type -> weir.api.NodeTrace
-	8,  // 24: weir.api.Admin.Drain:output_type -> weir.api.DrainProgress
-	1,  // 25: weir.api.Admin.Metrics:output_type -> weir.api.NodeMetrics
-	3,  // 26: weir.api.Admin.History:output_type -> weir.api.NodeHistory
-	23, // 27: weir.api.Admin.Capture:output_type -> weir.api.CapturedFrames
-	22, // [22:28] is the sub-list for method output_type
-	16, // [16:22] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	16, // 0: weir.api.NodeHistory.machine:type_name -> weir.api.Identity
+	5,  // 1: weir.api.NodeHistory.boots:type_name -> weir.api.BootRecord
+	17, // 2: weir.api.NodeHistory.crashes:type_name -> weir.api.CrashRecord
+	7,  // 3: weir.api.NodeHistory.membership:type_name -> weir.api.Membership
+	4,  // 4: weir.api.NodeHistory.upgrades:type_name -> weir.api.UpgradeRecord
+	6,  // 5: weir.api.BootRecord.milestones:type_name -> weir.api.Milestones
+	12, // 6: weir.api.Membership.nodes:type_name -> weir.api.NodeView
+	12, // 7: weir.api.NodeStatus.nodes:type_name -> weir.api.NodeView
+	13, // 8: weir.api.NodeStatus.servers:type_name -> weir.api.ServerView
+	14, // 9: weir.api.NodeStatus.bgp:type_name -> weir.api.BgpSession
+	18, // 10: weir.api.NodeStatus.dataplane:type_name -> weir.api.DataplaneStatus
+	19, // 11: weir.api.NodeStatus.boot:type_name -> weir.api.BootStatus
+	6,  // 12: weir.api.NodeStatus.milestones:type_name -> weir.api.Milestones
+	20, // 13: weir.api.NodeStatus.services:type_name -> weir.api.Service
+	21, // 14: weir.api.NodeStatus.update:type_name -> weir.api.UpdateStatus
+	22, // 15: weir.api.NodeTrace.dataplane:type_name -> weir.api.DataplaneTrace
+	12, // 16: weir.api.NodeTrace.nodes:type_name -> weir.api.NodeView
+	13, // 17: weir.api.NodeTrace.servers:type_name -> weir.api.ServerView
+	10, // 18: weir.api.Admin.Status:input_type -> weir.api.NodeStatusRequest
+	23, // 19: weir.api.Admin.Trace:input_type -> weir.api.TraceRequest
+	8,  // 20: weir.api.Admin.Drain:input_type -> weir.api.DrainRequest
+	0,  // 21: weir.api.Admin.Metrics:input_type -> weir.api.MetricsRequest
+	2,  // 22: weir.api.Admin.History:input_type -> weir.api.HistoryRequest
+	24, // 23: weir.api.Admin.Capture:input_type -> weir.api.CaptureRequest
+	11, // 24: weir.api.Admin.Status:output_type -> weir.api.NodeStatus
+	15, // 25: weir.api.Admin.Trace:output_type -> weir.api.NodeTrace
+	9,  // 26: weir.api.Admin.Drain:output_type -> weir.api.DrainProgress
+	1,  // 27: weir.api.Admin.Metrics:output_type -> weir.api.NodeMetrics
+	3,  // 28: weir.api.Admin.History:output_type -> weir.api.NodeHistory
+	25, // 29: weir.api.Admin.Capture:output_type -> weir.api.CapturedFrames
+	24, // [24:30] is the sub-list for method output_type
+	18, // [18:24] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_node_proto_init() }
@@ -1410,13 +1515,14 @@ func file_node_proto_init() {
 	file_dataplane_proto_init()
 	file_machine_proto_init()
 	file_trace_proto_init()
+	file_update_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_proto_rawDesc), len(file_node_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -86,8 +86,9 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 		return err
 	}
 	defer admin.Close() // removes the socket
-	f := &front{log: log, file: file, text: text, started: time.Now(), machine: newMachine(file.RunDir), supervisor: program.NewSupervisor(log)}
+	f := &front{log: log, file: file, text: text, started: time.Now(), machine: newMachine(file.RunDir), updates: newUpdates(file.RunDir), supervisor: program.NewSupervisor(log)}
 	defer f.machine.close()
+	defer f.updates.close()
 	if f.db, err = state.Open(file.StateDir, log); err != nil {
 		return err
 	}
@@ -99,6 +100,7 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	failed := make(chan error, 1)
 	server := grpc.NewServer()
 	api.RegisterAdminServer(server, f)
+	api.RegisterUpdateServer(server, f.updates)
 	grpc_health_v1.RegisterHealthServer(server, grpchealth.NewServer())
 	go func() { failed <- fmt.Errorf("serve: %w", server.Serve(admin)) }()
 	defer server.Stop()
@@ -109,6 +111,7 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	defer cancel()
 	work.Go(func() { f.remote.run(background) })
 	work.Go(func() { f.history.keep(background, f.milestones) })
+	work.Go(func() { f.updates.watch(background, f.history.upgrade) })
 	work.Go(func() { f.report(background) })
 	work.Go(func() { f.supervisor.Watchdog(background, f.alive) })
 	work.Go(func() { failed <- f.serve(background) })

@@ -29,6 +29,7 @@ type front struct {
 	started    time.Time
 	db         *state.DB
 	machine    *machine
+	updates    *updates
 	milestones *milestones
 	history    *history
 	remote     *remote
@@ -98,18 +99,20 @@ func (f *front) Status(ctx context.Context, _ *api.NodeStatusRequest) (*api.Node
 	return s, nil
 }
 
-// askMachine asks init, while others are asked too; what it returns adds the
+// askMachine asks init and updated, while others are asked too; what it returns adds the
 // answers to a status.
 func (f *front) askMachine(ctx context.Context) (add func(*api.NodeStatus)) {
 	var boot *api.BootStatus
 	var services []*api.Service
-	var bootErr, servicesErr error
+	var update *api.UpdateStatus
+	var bootErr, servicesErr, updateErr error
 	var asked sync.WaitGroup
 	asked.Go(func() { boot, bootErr = f.machine.boot(ctx) })
 	asked.Go(func() { services, servicesErr = f.machine.services(ctx) })
+	asked.Go(func() { update, updateErr = f.updates.look(ctx) })
 	return func(s *api.NodeStatus) {
 		asked.Wait()
-		s.Boot, s.Services = boot, services
+		s.Boot, s.Services, s.Update = boot, services, update
 		for _, c := range boot.GetCrashes() {
 			c.Text = "" // History has it
 		}
@@ -117,6 +120,7 @@ func (f *front) askMachine(ctx context.Context) (add func(*api.NodeStatus)) {
 			s.Alarms = append(s.Alarms, err.Error())
 		}
 		s.Alarms = append(s.Alarms, machineAlarms(boot, services)...)
+		s.Alarms = append(s.Alarms, updateAlarms(update, updateErr)...)
 	}
 }
 

@@ -209,7 +209,7 @@ func (h *history) members(nodes []*api.NodeView) {
 
 // look is all of it.
 func (h *history) look(id string) *api.NodeHistory {
-	out := &api.NodeHistory{Id: id, Crashes: h.crashes()}
+	out := &api.NodeHistory{Id: id, Crashes: h.crashes(), Upgrades: h.upgrades()}
 	boots, err := h.db.List(state.Boots)
 	if err != nil {
 		h.log.Error("read the history of boots", "error", err)

@@ -67,6 +67,7 @@ func (r *remote) run(ctx context.Context) {
 			if err == nil {
 				server = grpc.NewServer(grpc.Creds(credentials.NewTLS(me.Server(identity.Operator))))
 				api.RegisterAdminServer(server, r.front)
+				api.RegisterUpdateServer(server, r.front.updates)
 				defer server.Stop() // closes the listeners
 			}
 		}
