@@ -34,9 +34,17 @@ func (n *node) configure(ctx context.Context) phase.Outcome {
 	l.Fetch = func(ctx context.Context, url string) ([]byte, error) { return n.fetch(ctx, line, l, url) }
 	var c *nodeconfig.Loaded
 	var o phase.Outcome
-	if from, err := line.Source(); err != nil {
-		c, o = l.LastGood(from, "correct it on the boot command line", err)
-	} else {
+	from, err := line.Source()
+	var enrolment cmdline.Enrolment
+	if err == nil {
+		enrolment, err = line.Enrolment()
+	}
+	switch m := n.enrols(from, enrolment); {
+	case err != nil:
+		c, o = l.LastGood(from.String(), "correct it on the boot command line", err)
+	case m != nil:
+		c, o = n.join(ctx, line, l, m)
+	default:
 		c, o = l.Load(ctx, from)
 	}
 	if c == nil {
@@ -49,7 +57,8 @@ func (n *node) configure(ctx context.Context) phase.Outcome {
 			pci[a.Device] = a.PCI
 		}
 	}
-	text, err := nodeconfig.Resolved(c.Text, pci)
+	var text []byte
+	text, err = nodeconfig.Resolved(c.Text, pci)
 	if err == nil {
 		// First: noded keeps it as the last good one, and starts with the other.
 		err = state.ReplaceFile(resolved+config.SourceSuffix, c.Text)
@@ -82,24 +91,33 @@ func (n *node) awaitNICs(wants []nic.Want) []nic.Assigned {
 }
 
 // fetch brings up any network for as long as it takes to get the configuration.
-func (n *node) fetch(ctx context.Context, line cmdline.Line, l *nodeconfig.Loader, url string) ([]byte, error) {
+func (n *node) fetch(ctx context.Context, line cmdline.Line, l *nodeconfig.Loader, url string) (text []byte, err error) {
+	err = n.withNetwork(ctx, line, redacted(line), func(ctx context.Context) error {
+		ctx, stop := context.WithTimeout(ctx, fetchLimit)
+		defer stop()
+		text, err = l.FetchHTTP(ctx, url)
+		return err
+	})
+	return text, err
+}
+
+// withNetwork brings up any network for as long as something from elsewhere takes.
+func (n *node) withNetwork(ctx context.Context, line cmdline.Line, from string, do func(context.Context) error) error {
 	want, err := line.Network()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	early, ready, err := network.StartEarly(ctx, want, n.system.List())
 	defer early.Stop()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	select {
 	case <-ready:
 	case <-time.After(addressLimit):
-		return nil, fmt.Errorf("no address to fetch %s from: %s", redacted(line), early.Errors())
+		return fmt.Errorf("no address to fetch %s from: %s", from, early.Errors())
 	}
-	ctx, stop := context.WithTimeout(ctx, fetchLimit)
-	defer stop()
-	return l.FetchHTTP(ctx, url)
+	return do(ctx)
 }
 
 func redacted(line cmdline.Line) string {
@@ -112,7 +130,8 @@ func (n *node) mayComeLater() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	from, err := n.line.Source()
-	return err == nil && from.Kind == cmdline.URL
+	enrolment, wrong := n.line.Enrolment()
+	return err == nil && wrong == nil && (from.Kind == cmdline.URL || n.enrols(from, enrolment) != nil)
 }
 
 // withoutConfiguration says what the node does not do without one.

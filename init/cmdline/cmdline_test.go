@@ -3,6 +3,7 @@ package cmdline
 import (
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -80,4 +81,23 @@ func FuzzAnyTextIsACommandLine(f *testing.F) {
 			t.Errorf("%q is shown as %q, which is shown as %q", text, l.String(), again)
 		}
 	})
+}
+
+func TestWhereAMachineEnrols(t *testing.T) {
+	ca := strings.Repeat("ab", 32)
+	for line, want := range map[string]struct {
+		Enrolment
+		err string
+	}{
+		"quiet": {},
+		"weir.enrol=10.40.0.1:6093 weir.enrol_ca=" + ca: {Enrolment{"10.40.0.1:6093", ca}, ""},
+		"weir.enrol=10.40.0.1 weir.enrol_ca=" + ca:      {err: "not a host and a port"},
+		"weir.enrol=10.40.0.1:6093":                     {err: "not the SHA-256"},
+		"weir.enrol_ca=" + ca:                           {err: "not a host and a port"},
+	} {
+		e, err := Parse(line).Enrolment()
+		if e != want.Enrolment || (err == nil) != (want.err == "") || err != nil && !strings.Contains(err.Error(), want.err) {
+			t.Errorf("%s: %+v, %v", line, e, err)
+		}
+	}
 }

@@ -41,19 +41,25 @@ type Loaded struct {
 // Load reads the source, and the last configuration that worked if that fails.
 func (l *Loader) Load(ctx context.Context, from cmdline.Source) (*Loaded, phase.Outcome) {
 	source, remedy, text, err := l.read(ctx, from)
-	var n *config.Node
-	if err == nil {
-		if n, err = parse(file(source), text); err == nil {
-			return &Loaded{n, text, source, false}, phase.Detail("%s, node %s", source, n.Node)
-		}
-		remedy = "correct it (weirctl check shows every mistake), and reboot"
+	if err != nil {
+		return l.LastGood(source, remedy, err)
 	}
-	return l.LastGood(from, remedy, err)
+	return l.Take(source, "correct it (weirctl check shows every mistake), and reboot", text)
+}
+
+// Take takes a text that came from a source, and the last configuration that
+// worked if it is wrong.
+func (l *Loader) Take(source, remedy string, text []byte) (*Loaded, phase.Outcome) {
+	n, err := parse(file(source), text)
+	if err != nil {
+		return l.LastGood(source, remedy, err)
+	}
+	return &Loaded{n, text, source, false}, phase.Detail("%s, node %s", source, n.Node)
 }
 
 // LastGood takes the last configuration that worked, as the source failed with
 // an error that has that remedy.
-func (l *Loader) LastGood(from cmdline.Source, remedy string, failed error) (*Loaded, phase.Outcome) {
+func (l *Loader) LastGood(source, remedy string, failed error) (*Loaded, phase.Outcome) {
 	text, err := l.file(lastGood)
 	var n *config.Node
 	if err == nil {
@@ -61,7 +67,7 @@ func (l *Loader) LastGood(from cmdline.Source, remedy string, failed error) (*Lo
 	}
 	switch {
 	case err == nil:
-		return &Loaded{n, text, from.String(), true}, phase.Degrade(remedy, "%v; the last good configuration is used instead", failed)
+		return &Loaded{n, text, source, true}, phase.Degrade(remedy, "%v; the last good configuration is used instead", failed)
 	case errors.Is(err, os.ErrNotExist):
 		return nil, phase.Fail(remedy, "%v", failed)
 	}

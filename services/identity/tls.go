@@ -24,6 +24,7 @@ type Identity struct {
 	Name  Name
 	pair  pair
 	roots *x509.CertPool
+	ca    *x509.Certificate
 
 	revoked *Revocations // nil: nobody is
 }
@@ -42,7 +43,7 @@ func Load(f Files) (*Identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.CA, err)
 	}
-	i := &Identity{roots: x509.NewCertPool()}
+	i := &Identity{roots: x509.NewCertPool(), ca: ca}
 	i.roots.AddCert(ca)
 	i.pair = pair{files: f, check: func(c *tls.Certificate) error {
 		name, err := nameOf(c.Leaf)
@@ -69,6 +70,9 @@ func Load(f Files) (*Identity, error) {
 	}
 	return i, nil
 }
+
+// Authority is the fingerprint of the authority's certificate.
+func (i *Identity) Authority() string { return AuthorityFingerprint(i.ca.Raw) }
 
 // Server is how we accept connections: from holders of our authority's
 // certificates with one of the roles.

@@ -113,6 +113,7 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	work.Go(func() { f.history.keep(background, f.milestones) })
 	work.Go(func() { f.updates.watch(background, f.history.upgrade) })
 	work.Go(func() { f.report(background) })
+	work.Go(func() { f.keepCertificate(background) })
 	work.Go(func() { f.supervisor.Watchdog(background, f.alive) })
 	work.Go(func() { failed <- f.serve(background) })
 	err = <-failed

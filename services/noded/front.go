@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"weir/provisioning/enrolclient"
 	"weir/services/api"
 	"weir/services/config"
 	"weir/services/program"
@@ -35,6 +36,8 @@ type front struct {
 	remote     *remote
 	supervisor *program.Supervisor
 	ready      sync.Once
+
+	certificate atomic.Pointer[enrolclient.Keeper] // nil: an operator looks after it
 
 	node  atomic.Pointer[node]   // nil: no configuration is in force
 	waits atomic.Pointer[string] // why not
@@ -95,6 +98,9 @@ func (f *front) Status(ctx context.Context, _ *api.NodeStatusRequest) (*api.Node
 	}
 	if err := f.remote.failure(); err != nil {
 		s.Alarms = append(s.Alarms, "operators elsewhere cannot reach this node: "+err.Error())
+	}
+	if err := f.certificateFailure(); err != nil {
+		s.Alarms = append(s.Alarms, err.Error())
 	}
 	return s, nil
 }
