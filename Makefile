@@ -37,13 +37,12 @@ PACKAGES := build-essential ca-certificates pkg-config \
 	dnsmasq-base ipxe busybox \
 	systemd debootstrap
 
-.PHONY: help deps have-deps node build image deb check test test-long run up down lab-run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
+.PHONY: help deps have-deps node build image bundle deb check test test-long run up down lab-run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
 
 help: ## this list
 	@echo "Weir $(VERSION). As root:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
-	@echo "Variables: LB_NODES (now $(LB_NODES)), SERVERS (now $(SERVERS)), FUZZTIME (now $(FUZZTIME)), QEMU_ACCEL (auto, tcg or kvm)"
-	@echo "The target bundle comes with signed updates."
+	@echo "Variables: LB_NODES (now $(LB_NODES)), SERVERS (now $(SERVERS)), FUZZTIME (now $(FUZZTIME)), QEMU_ACCEL (auto, tcg or kvm), TRUST (root.json of updates; else development keys)"
 
 deps: ## install what a fresh Debian 12 lacks (packages, nothing else)
 	@PACKAGES="$(PACKAGES)" ./qemu/deps.sh install
@@ -60,11 +59,17 @@ build: node ## all programs into build/bin
 node: have-deps
 	@mkdir -p $(BIN)
 	$(GOBUILD) '$(LDFLAGS) -extldflags "$(NET_VIRTIO)"' -o $(BIN)/dataplane ./dataplane
-	CGO_ENABLED=0 $(GOBUILD) '$(LDFLAGS)' -o $(BIN)/ ./init ./services/noded ./services/weirctl ./image/weir-image \
+	CGO_ENABLED=0 $(GOBUILD) '$(LDFLAGS)' -o $(BIN)/ ./init ./services/noded ./services/weirctl ./image/weir-image ./firmware/weir-bundle \
 		$(patsubst %/main.go,./%,$(wildcard services/console/main.go))
 
+# It takes updates that the keys of TRUST=root.json have signed, or else development
+# keys, which are made on first use and lie in build/keys.
 image: node ## the appliance image into build/image, and a list of what is in it
-	$(BIN)/weir-image $(if $(LOCK),-update-lock) $(if $(FIRMWARE),-firmware $(FIRMWARE))
+	@$(if $(TRUST),,$(BIN)/weir-bundle keys)
+	$(BIN)/weir-image $(if $(TRUST),-trust $(TRUST)) $(if $(LOCK),-update-lock) $(if $(FIRMWARE),-firmware $(FIRMWARE))
+
+bundle: image ## the image as a signed update: build/weir-VERSION.bundle, and build/repository
+	$(BIN)/weir-bundle release $(if $(FLOOR),--floor $(FLOOR))
 
 deb: have-deps ## the LB module's Debian package into build/deb
 	@mkdir -p build/deb

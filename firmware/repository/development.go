@@ -15,6 +15,8 @@ import (
 const (
 	developmentKeys = 3
 	developmentNeed = 2
+	// developmentLife is longer than that of real roots: nobody renews it.
+	developmentLife = 10 * RootLife
 )
 
 // Development is a folder of development keys.
@@ -58,7 +60,7 @@ func (d Development) Create(now time.Time) (created bool, err error) {
 		return false, err
 	}
 	defer os.RemoveAll(made)
-	path, err := (&Repository{Dir: made}).StageRoot(roles, now.Add(RootLife))
+	path, err := (&Repository{Dir: made}).StageRoot(roles, now.Add(developmentLife))
 	if err != nil {
 		return false, err
 	}
@@ -151,12 +153,12 @@ func (r *Repository) has(image, floor string, now time.Time) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	version, files, err := describe(image)
+	m, files, err := describe(image)
 	if err != nil {
 		return false, err
 	}
 	for _, f := range files {
-		there := t.Signed.Targets[version+"/"+f.Name]
+		there := t.Signed.Targets[m.Version+"/"+f.Name]
 		if there == nil || there.Hashes["sha256"].String() != f.SHA256 {
 			return false, nil
 		}

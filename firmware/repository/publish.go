@@ -36,14 +36,15 @@ type publication struct {
 	r       *Repository
 	now     time.Time
 	root    *rootFile
-	targets *targetsFile
+	targets *targetsFile // nil: there is no release yet
 	// What is staged and becomes public.
 	newRoot, newTargets bool
 }
 
 // Publish puts staged roots and targets in force that enough keys have signed, and
 // signs snapshot and timestamp with the online key. Nothing is changed unless all
-// of it is in order. If nothing is staged, snapshot and timestamp are made anew
+// of it is in order. The first root may be published before there is a release:
+// images have to hold it. If nothing is staged, snapshot and timestamp are made anew
 // when half of their time is over, or when renew says so.
 func (r *Repository) Publish(online *Signer, now time.Time, life time.Duration, renew bool) (Published, error) {
 	p := &publication{r: r, now: now}
@@ -85,7 +86,7 @@ func (p *publication) gather() error {
 		p.targets, p.newTargets = staged, true
 	case !errors.Is(err, ErrNothing):
 		return err
-	case p.targets == nil:
+	case p.targets == nil && !p.newRoot:
 		return fmt.Errorf("%s has no release: stage one with weir-bundle targets add", p.r.Dir)
 	}
 	return nil
@@ -118,6 +119,9 @@ func (p *publication) check(online *Signer) error {
 	if !slices.Contains(p.root.Signed.Roles[metadata.TIMESTAMP].KeyIDs, online.ID) {
 		return fmt.Errorf("the key %.16s is not the online key of root %d", online.ID, p.root.Signed.Version)
 	}
+	if p.targets == nil {
+		return nil
+	}
 	name := fmt.Sprintf("%d.targets.json", p.targets.Signed.Version)
 	if err := p.root.VerifyDelegate(metadata.TARGETS, p.targets); err != nil {
 		remedy := "sign it with more of them"
@@ -148,6 +152,9 @@ func (p *publication) check(online *Signer) error {
 // publish writes in the order in which nobody who reads meanwhile finds something
 // that names what is not there yet. The timestamp comes last.
 func (p *publication) publish(online *Signer, expires time.Time, renew bool) (done Published, err error) {
+	if p.targets == nil {
+		return Published{Root: p.root.Signed.Version, Changed: true}, errors.Join(p.publishRoot(), p.r.emptyStaged())
+	}
 	if p.newTargets {
 		name := fmt.Sprintf("%d.targets.json", p.targets.Signed.Version)
 		if err := write(p.r.published(name), p.targets); err != nil {
@@ -158,11 +165,8 @@ func (p *publication) publish(online *Signer, expires time.Time, renew bool) (do
 	if err != nil {
 		return done, err
 	}
-	if p.newRoot {
-		name := fmt.Sprintf("%d.root.json", p.root.Signed.Version)
-		if err := write(p.r.published(name), p.root); err != nil {
-			return done, err
-		}
+	if err := p.publishRoot(); err != nil {
+		return done, err
 	}
 	timestamp, newTimestamp, err := p.timestamp(online, snapshot, expires, renew)
 	if err != nil {
@@ -170,11 +174,20 @@ func (p *publication) publish(online *Signer, expires time.Time, renew bool) (do
 	}
 	done = Published{Root: p.root.Signed.Version, Targets: p.targets.Signed.Version, Snapshot: snapshot, Timestamp: timestamp,
 		Changed: p.newRoot || p.newTargets || newSnapshot || newTimestamp}
-	if err := os.RemoveAll(filepath.Join(p.r.Dir, "staged")); err != nil {
+	if err := p.r.emptyStaged(); err != nil {
 		return done, err
 	}
 	return done, p.r.prune()
 }
+
+func (p *publication) publishRoot() error {
+	if !p.newRoot {
+		return nil
+	}
+	return write(p.r.published(fmt.Sprintf("%d.root.json", p.root.Signed.Version)), p.root)
+}
+
+func (r *Repository) emptyStaged() error { return os.RemoveAll(filepath.Join(r.Dir, "staged")) }
 
 // snapshot makes the next one if the last does not say the same or gets old.
 func (p *publication) snapshot(online *Signer, expires time.Time, renew bool) (version int64, changed bool, err error) {

@@ -51,6 +51,12 @@ func newest(dir, role string) (version int64, err error) {
 	return version, nil
 }
 
+// HasRoot says that a root has been published.
+func (r *Repository) HasRoot() (bool, error) {
+	version, err := newest(filepath.Join(r.Dir, "metadata"), metadata.ROOT)
+	return version > 0, err
+}
+
 // root is the newest one published.
 func (r *Repository) root() (*rootFile, error) {
 	return load[metadata.RootType](filepath.Join(r.Dir, "metadata"), metadata.ROOT)

@@ -18,10 +18,14 @@ import (
 // the same version. The files are copied into the repository. Without a floor it
 // stays as it is; it is never lowered.
 func (r *Repository) Add(image, floor string, expires time.Time) (path string, err error) {
-	version, files, err := describe(image)
+	m, files, err := describe(image)
 	if err != nil {
 		return "", err
 	}
+	if err := r.checkTrust(image, m); err != nil {
+		return "", err
+	}
+	version := m.Version
 	if floor != "" {
 		if err := release.CheckVersion(floor); err != nil {
 			return "", fmt.Errorf("floor: %w", err)

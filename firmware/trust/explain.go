@@ -121,16 +121,22 @@ func count(role string, data []byte, by *metadata.Metadata[metadata.RootType]) (
 		if !there[id] {
 			continue
 		}
-		single := *by
-		single.Signed.Roles = maps.Clone(by.Signed.Roles)
-		single.Signed.Roles[role] = &metadata.Role{KeyIDs: []string{id}, Threshold: 1}
-		if single.VerifyDelegate(role, file) == nil {
+		if SignedBy(id, role, file, by) {
 			valid++
 		} else {
 			broken++
 		}
 	}
 	return valid, broken, len(there)
+}
+
+// SignedBy says that the key with that identifier, of those that a root knows, has
+// signed a file. It asks go-tuf on behalf of a root that trusts no other key.
+func SignedBy(id, role string, file any, root *metadata.Metadata[metadata.RootType]) bool {
+	single := *root
+	single.Signed.Roles = maps.Clone(root.Signed.Roles)
+	single.Signed.Roles[role] = &metadata.Role{KeyIDs: []string{id}, Threshold: 1}
+	return single.VerifyDelegate(role, file) == nil
 }
 
 // parse reads the file of a role, which go-tuf has read before.

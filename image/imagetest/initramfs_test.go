@@ -2,6 +2,8 @@ package imagetest
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -79,7 +81,7 @@ func TestWhatANodeRunsIsThere(t *testing.T) {
 	kernel := "lib/modules/" + readManifest(t).Kernel + "/"
 	for _, name := range []string{
 		"init", "bin/dataplane", "bin/noded", "bin/console", "bin/weirctl", "bin/sh", "bin/ip", "bin/dmesg", "bbin/gosh",
-		"sbin/e2fsck", "sbin/mke2fs", "etc/mke2fs.conf", "etc/weir/release.json", "dev/console", "proc", "sys", "run", "var/lib/weir",
+		"sbin/e2fsck", "sbin/mke2fs", "etc/mke2fs.conf", "etc/weir/release.json", "etc/weir/root.json", "dev/console", "proc", "sys", "run", "var/lib/weir",
 		kernel + "modules.dep", kernel + "modules.alias", kernel + "kernel/drivers/vfio/pci/vfio-pci.ko", kernel + "kernel/fs/ext4/ext4.ko",
 	} {
 		if _, found := have[name]; !found {
@@ -94,6 +96,17 @@ func TestWhatANodeRunsIsThere(t *testing.T) {
 		if _, found := have[target]; !found && !strings.HasPrefix(target, "proc/") {
 			t.Errorf("%s leads to %s, which is not there", name, target)
 		}
+	}
+}
+
+func TestTheManifestNamesTheRootThatTheImageTrusts(t *testing.T) {
+	records := records(t, file("initramfs.cpio.zst"))
+	at := slices.IndexFunc(records, func(r cpio.Record) bool { return r.Name == "etc/weir/root.json" })
+	if at < 0 {
+		t.Fatal("etc/weir/root.json is missing")
+	}
+	if got, want := fmt.Sprintf("%x", sha256.Sum256(contents(t, records[at]))), readManifest(t).TrustedRoot; got != want {
+		t.Errorf("the manifest says %q, the root in the image is %s", want, got)
 	}
 }
 

@@ -13,15 +13,19 @@ import (
 	"weir/image/manifest"
 )
 
-// Two folders with the same sources, neither of which knows anything that the
-// other has compiled, make the same image.
+// Two folders with the same sources and the same trusted root, neither of which
+// knows anything that the other has compiled, make the same image.
 func TestLongTwoBuildsMakeTheSameImage(t *testing.T) {
+	trust, err := filepath.Abs("../../build/keys/root.json")
+	if err != nil {
+		t.Fatal(err)
+	}
 	root := t.TempDir()
 	var made []manifest.Manifest
 	for _, place := range []string{"one", "another/and/deeper"} {
 		tree := filepath.Join(root, place)
 		copySources(t, tree)
-		c := exec.Command("make", "image")
+		c := exec.Command("make", "image", "TRUST="+trust)
 		c.Dir = tree
 		c.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1795000000", "GOCACHE="+filepath.Join(root, "cache", place))
 		if out, err := c.CombinedOutput(); err != nil {

@@ -21,6 +21,9 @@ type Manifest struct {
 	// CommandLine is what the kernel of the unified image gets, and what boots of
 	// vmlinuz should be given too.
 	CommandLine string `json:"command_line"`
+	// TrustedRoot is the SHA-256 of the root whose keys the image takes updates
+	// from, /etc/weir/root.json.
+	TrustedRoot string `json:"trusted_root"`
 	// Locked says that every input is as the lock file expects.
 	Locked  bool           `json:"locked"`
 	Outputs []Output       `json:"outputs"`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
@@ -37,13 +38,17 @@ func (b *build) run() error {
 	if err != nil {
 		return err
 	}
-	key, err := b.key(in, r)
+	trusted, err := readTrust(b.trust)
+	if err != nil {
+		return err
+	}
+	key, err := b.key(in, r, trusted)
 	if err != nil {
 		return err
 	}
 	m, current := b.current(key)
 	if !current {
-		if m, err = b.make(in, r); err != nil {
+		if m, err = b.make(in, r, trusted); err != nil {
 			return err
 		}
 		if err := b.remember(key); err != nil {
@@ -67,12 +72,12 @@ func (b *build) release(in sources) (r release, err error) {
 
 // make writes all files of the image. Each appears under its name when it is
 // complete.
-func (b *build) make(in sources, r release) (m manifest.Manifest, err error) {
-	a, err := b.root(in, r)
+func (b *build) make(in sources, r release, trusted []byte) (m manifest.Manifest, err error) {
+	a, err := b.root(in, r, trusted)
 	if err != nil {
 		return m, err
 	}
-	m = manifest.Manifest{Version: r.Version, BuildTime: r.BuildTime, Kernel: r.Kernel, CommandLine: commandLine, Locked: in.locked, Inputs: in.all}
+	m = manifest.Manifest{Version: r.Version, BuildTime: r.BuildTime, Kernel: r.Kernel, CommandLine: commandLine, TrustedRoot: fmt.Sprintf("%x", sha256.Sum256(trusted)), Locked: in.locked, Inputs: in.all}
 	if m.Space, err = groups(a); err != nil {
 		return m, err
 	}
@@ -131,9 +136,10 @@ func compress(from, to string) error {
 }
 
 // key changes with everything that the image depends on, this program included.
-func (b *build) key(in sources, r release) (string, error) {
+func (b *build) key(in sources, r release, trusted []byte) (string, error) {
 	var text strings.Builder
 	text.WriteString(r.text())
+	fmt.Fprintf(&text, "trusted root %x\n", sha256.Sum256(trusted))
 	for _, i := range in.all {
 		fmt.Fprintln(&text, i.Name, i.Version, i.SHA256)
 	}

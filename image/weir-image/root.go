@@ -15,11 +15,12 @@ var programs = []struct{ name, place string }{
 	{"console", "bin/console"},
 }
 
-// root puts the contents of the initramfs together.
-func (b *build) root(in sources, r release) (initramfs.Archive, error) {
+// root puts the contents of the initramfs together; trusted is the root of updates.
+func (b *build) root(in sources, r release, trusted []byte) (initramfs.Archive, error) {
 	a := initramfs.New()
 	skeleton(a)
 	a.Text("etc/weir/release.json", r.text(), 0o644)
+	a.Text("etc/weir/root.json", string(trusted), 0o644)
 	for _, p := range programs {
 		if err := a.File(p.place, filepath.Join(b.bin, p.name), 0o755); err != nil {
 			return a, err
