@@ -111,7 +111,7 @@ func TestExpiredMetadataIsRefusedWithItsTimeAndTheClock(t *testing.T) {
 		n.now = rig.Now.Add(31 * 24 * time.Hour)
 		_, err := n.take(path, "")
 		refused(t, err, refusal.Expired, "timestamp metadata", "2026-12-01T12:00:00Z", "weir-bundle publish", "which says 2026-12-02T12:00:00Z")
-		n.now = rig.Now.Add(400 * 24 * time.Hour)
+		n.now = rig.Now.Add(4000 * 24 * time.Hour)
 		_, err = n.take(path, "")
 		refused(t, err, refusal.Expired, "root metadata", "weir-bundle root next")
 	}
