@@ -100,6 +100,9 @@ func New(limits Limits, start time.Time) *Gate {
 	return &Gate{limits: limits, start: start, last: start, faults: []string{"nothing has been observed"}}
 }
 
+// Limit changes the limits: the configuration may come later than the trial begins.
+func (g *Gate) Limit(l Limits) { g.limits = l }
+
 // Observe takes what was found at a moment, which is later than the last.
 func (g *Gate) Observe(now time.Time, o Observation) Verdict {
 	if g.decided != nil {

@@ -23,10 +23,11 @@ const (
 	Work                // at the job
 	Try                 // what the job has installed
 	Look                // at the repository
+	Tell                // the boot server the verdict
 )
 
 func (s Step) String() string {
-	return [...]string{"rest", "watch", "commit", "go back", "again", "restart", "work", "try", "look"}[s]
+	return [...]string{"rest", "watch", "commit", "go back", "again", "restart", "work", "try", "look", "tell"}[s]
 }
 
 // Facts are all that the next step depends on.
@@ -37,6 +38,9 @@ type Facts struct {
 	// something to go back to.
 	Proving, MayGoBack bool
 	Verdict            gate.Decision
+	// Served: a boot server has given this version to the machine, which keeps none
+	// itself, and Told whether the server knows the verdict.
+	Served, Told bool
 
 	Job      bool // there is one, and its time has come
 	TryAfter bool // what was installed by a job that asked for a trial
@@ -49,6 +53,8 @@ type Facts struct {
 func Next(f Facts) Step {
 	r := &f.Record
 	switch {
+	case f.Running == trial.None && f.Served && !f.Told:
+		return tell(f.Verdict)
 	case f.Running == trial.None:
 		return Rest
 	case r.State == trial.Tried && r.Trial != f.Running:
@@ -59,7 +65,7 @@ func Next(f Facts) Step {
 		return prove(f)
 	case f.Paused:
 		return Rest
-	case f.TryAfter && r.State == trial.Written:
+	case f.TryAfter:
 		return Try
 	case f.Job:
 		return Work
@@ -79,6 +85,15 @@ func prove(f Facts) Step {
 		return Again
 	}
 	return Watch
+}
+
+// tell: every boot over the network is watched, since only the server knows whether
+// it was a trial.
+func tell(v gate.Decision) Step {
+	if v == gate.Wait {
+		return Watch
+	}
+	return Tell
 }
 
 // Pause until the schedule's next look. random is from 0 to 1: nodes that lost

@@ -20,6 +20,10 @@ func TestTheNextStep(t *testing.T) {
 		want  Step
 	}{
 		"no slots":                            {Facts{Job: true}, Rest},
+		"from the network":                    {Facts{Served: true}, Watch},
+		"from the network, good":              {Facts{Served: true, Verdict: gate.Commit}, Tell},
+		"from the network, sick":              {Facts{Served: true, Verdict: gate.GoBack}, Tell},
+		"from the network, and told":          {Facts{Served: true, Told: true, Verdict: gate.Commit}, Rest},
 		"nothing to do":                       {Facts{Running: trial.A}, Rest},
 		"a job":                               {Facts{Running: trial.A, Job: true, LookDue: true}, Work},
 		"a job, paused":                       {Facts{Running: trial.A, Job: true, Paused: true}, Rest},
