@@ -59,7 +59,7 @@ build: node ## all programs into build/bin
 node: have-deps
 	@mkdir -p $(BIN)
 	$(GOBUILD) '$(LDFLAGS) -extldflags "$(NET_VIRTIO)"' -o $(BIN)/dataplane ./dataplane
-	CGO_ENABLED=0 $(GOBUILD) '$(LDFLAGS)' -o $(BIN)/ ./init ./services/noded ./services/weirctl ./image/weir-image ./firmware/weir-bundle \
+	CGO_ENABLED=0 $(GOBUILD) '$(LDFLAGS)' -o $(BIN)/ ./init ./services/noded ./services/updated ./services/weirctl ./image/weir-image ./firmware/weir-bundle \
 		$(patsubst %/main.go,./%,$(wildcard services/console/main.go))
 
 # It takes updates that the keys of TRUST=root.json have signed, or else development

@@ -43,7 +43,7 @@ func TestAMachineWithoutADisplayHasNoConsoleOnIt(t *testing.T) {
 		os.MkdirAll(dir, 0o755)
 		os.WriteFile(dir+"/class", []byte(class), 0o644)
 		there := slices.ContainsFunc(table(root), func(s supervisor.Spec) bool { return s.Name == consoleTTY1 })
-		if there != want || len(services) != 4 {
+		if there != want || len(services) != 5 {
 			t.Errorf("with a device of class %s: %v", class, there)
 		}
 	}

@@ -27,6 +27,10 @@ var services = []supervisor.Spec{
 	{Name: "noded", Command: []string{"/bin/noded", "--config", resolved},
 		Needs: []string{phaseConfiguration, phaseNetwork}, Notify: true,
 		Start: 60 * time.Second, Watchdog: 30 * time.Second, Stop: 20 * time.Second, Weight: 500, OOM: -800},
+	// It needs no configuration: a version that cannot read its own must go back.
+	{Name: "updated", Command: []string{"/bin/updated", "--config", resolved},
+		Needs: []string{phaseState}, Notify: true,
+		Start: 20 * time.Second, Watchdog: 60 * time.Second, Stop: 5 * time.Second, OOM: -500},
 }
 
 // table is the services that this machine can have: no console on a display

@@ -80,7 +80,7 @@ func TestWhatANodeRunsIsThere(t *testing.T) {
 	}
 	kernel := "lib/modules/" + readManifest(t).Kernel + "/"
 	for _, name := range []string{
-		"init", "bin/dataplane", "bin/noded", "bin/console", "bin/weirctl", "bin/sh", "bin/ip", "bin/dmesg", "bbin/gosh",
+		"init", "bin/dataplane", "bin/noded", "bin/console", "bin/updated", "bin/weirctl", "bin/sh", "bin/ip", "bin/dmesg", "bbin/gosh",
 		"sbin/e2fsck", "sbin/mke2fs", "etc/mke2fs.conf", "etc/weir/release.json", "etc/weir/root.json", "dev/console", "proc", "sys", "run", "var/lib/weir",
 		kernel + "modules.dep", kernel + "modules.alias", kernel + "kernel/drivers/vfio/pci/vfio-pci.ko", kernel + "kernel/fs/ext4/ext4.ko",
 	} {

@@ -13,6 +13,7 @@ var programs = []struct{ name, place string }{
 	{"noded", "bin/noded"},
 	{"weirctl", "bin/weirctl"},
 	{"console", "bin/console"},
+	{"updated", "bin/updated"},
 }
 
 // root puts the contents of the initramfs together; trusted is the root of updates.

@@ -195,7 +195,7 @@ func (d *daemon) configure() {
 func (d *daemon) hasNoSlots() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return errors.Is(d.noNode, slots.ErrNotFromSlot)
+	return d.noNode == slots.ErrNotFromSlot // one that names a partition waits for its disk
 }
 
 // open finds the slots, and decides what this boot is.
