@@ -15,8 +15,8 @@ func newHistory(w *where) *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use:   "history ID",
-		Short: "Show the boots and crashes that a node remembers",
-		Long: `Show the boots and crashes that a node remembers, newest first.
+		Short: "Show the boots, upgrades and crashes that a node remembers",
+		Long: `Show the boots, upgrades and crashes that a node remembers, newest first.
 
 A boot that ended uncleanly lost its power, or its kernel hung or crashed.`,
 		Example: "  weirctl --lab node history lb1",
@@ -57,6 +57,13 @@ func printHistory(h *api.NodeHistory, w io.Writer) error {
 			end = "runs"
 		}
 		t.row(b.Started, orDash(b.Version), orDash(b.Slot), orDash(span(b.GetMilestones().GetTrafficReady())), span(b.UpSeconds), orDash(end))
+	}
+	if len(h.Upgrades) > 0 {
+		fmt.Fprintln(t)
+		t.row("UPGRADE", "TIME", "TO", "REASON")
+		for _, u := range h.Upgrades {
+			t.row(u.End, u.Time, orDash(u.Version), orDash(u.Reason))
+		}
 	}
 	if len(h.Crashes) > 0 {
 		fmt.Fprintln(t)

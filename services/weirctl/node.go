@@ -13,7 +13,7 @@ import (
 )
 
 func newNode(w *where) *cobra.Command {
-	parent := group("node", "Operate nodes", newHistory(w), newMetrics(w))
+	parent := group("node", "Operate nodes", newHistory(w), newMetrics(w), newNodeUpgrade(w))
 	for _, verb := range []struct {
 		name, short string
 		undrain     bool

@@ -45,6 +45,8 @@ type nodeRow struct {
 	Boot       *api.BootStatus `json:"boot,omitempty"`
 	Services   []*api.Service  `json:"services,omitempty"`
 	Milestones *api.Milestones `json:"milestones,omitempty"`
+
+	Upgrade *api.UpdateStatus `json:"upgrade,omitempty"`
 }
 
 type serverRow struct {
@@ -213,6 +215,7 @@ func (s *clusterStatus) takeNode(v *api.NodeStatus) {
 	r.Version, r.Dataplane, r.Uptime = v.Version, v.GetDataplane().GetVersion(), v.UptimeSeconds
 	if v.Boot != nil {
 		r.Boot, r.Services, r.Milestones, r.Uptime = v.Boot, v.Services, v.Milestones, v.Boot.UptimeSeconds
+		r.Upgrade = v.Update
 	}
 	for _, n := range v.Nodes {
 		if n.Id == v.Id && r.Health == api.HealthHealthy {
