@@ -133,3 +133,17 @@ func Request(key crypto.Signer) ([]byte, error) {
 	}
 	return der, nil
 }
+
+// AuthorityOf is the fingerprint of an authority's certificate in a file, as
+// weir.enrol_ca= wants it.
+func AuthorityOf(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read the authority's certificate: %w", err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return "", fmt.Errorf("%s is not PEM", path)
+	}
+	return identity.AuthorityFingerprint(block.Bytes), nil
+}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -209,11 +208,10 @@ var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 // certificate valid still or not.
 func (m *Machine) Known() bool {
 	f := Files(m.Dir)
-	text, err := os.ReadFile(f.CA)
-	if err != nil {
+	authority, err := AuthorityOf(f.CA)
+	if err != nil || authority != m.Fingerprint {
 		return false
 	}
-	block, _ := pem.Decode(text)
 	_, err = os.Stat(f.Cert)
-	return err == nil && block != nil && identity.AuthorityFingerprint(block.Bytes) == m.Fingerprint
+	return err == nil
 }

@@ -58,7 +58,7 @@ func (l *Lab) programsOf(machine string) []string {
 	if ok, _ := filepath.Match("srv*", machine); ok {
 		return []string{moduleName}
 	}
-	return l.kind.programs()
+	return l.kind.programs(machine)
 }
 
 // Signal sends a signal to one of our programs, SIGSTOP and SIGCONT for instance.

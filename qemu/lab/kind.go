@@ -36,8 +36,9 @@ type kind interface {
 	unwire(n topology.Node) error
 	// prepare makes a node's directory with everything that it starts from.
 	prepare(n topology.Node) error
-	// programs are what the lab runs for a node, in the order of their start.
-	programs() []string
+	// programs are what the lab runs for the node of that name, in the order of
+	// their start.
+	programs(id string) []string
 	// program says how one of them is started now.
 	program(n topology.Node, name string) (program, error)
 	// dial calls a node's control plane.

@@ -98,7 +98,7 @@ func (l *Lab) describe() Description {
 	for _, n := range t.Nodes {
 		info := NodeInfo{
 			ID: n.ID, North: n.North.Addr().String(), North6: n.North6.Addr().String(), South: n.South.Addr().String(),
-			Pids:    l.pids(n.ID, l.kind.programs()...),
+			Pids:    l.pids(n.ID, l.kind.programs(n.ID)...),
 			Metrics: fmt.Sprintf("http://%v/metrics", n.Metrics()),
 		}
 		l.kind.describe(n, &info)

@@ -25,7 +25,7 @@ func (native) patience() time.Duration      { return 30 * time.Second }
 func (native) story() story                 { return story{requests: 2000, downloads: 4} }
 func (native) callTimeout() time.Duration   { return 5 * time.Second }
 func (native) buildNetwork() error          { return nil }
-func (native) programs() []string           { return nodePrograms(kindNamespaces) }
+func (native) programs(string) []string     { return nodePrograms(kindNamespaces) }
 
 func (k native) files() []string {
 	return []string{filepath.Join(k.Bin, dataplaneName), filepath.Join(k.Bin, nodedName)}

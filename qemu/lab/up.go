@@ -80,7 +80,7 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 		if err := keep(controller, err); err != nil {
 			return err
 		}
-		l.say("starting lbmodule on every server, %s on every node", strings.Join(l.kind.programs(), " and "))
+		l.say("starting lbmodule on every server, %s on every node", strings.Join(l.kind.programs(l.Top.Nodes[0].ID), " and "))
 		if err := l.startOurs(keep); err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ func (l *Lab) startOurs(keep func(*running, error) error) error {
 		}
 	}
 	for _, n := range l.Top.Nodes {
-		for _, name := range l.kind.programs() {
+		for _, name := range l.kind.programs(n.ID) {
 			p, err := l.kind.program(n, name)
 			if err != nil {
 				return err
@@ -179,7 +179,7 @@ func (l *Lab) startOurs(keep func(*running, error) error) error {
 
 // ourProgram is how one of our programs runs on a machine.
 func (l *Lab) ourProgram(machine, name string) program {
-	conf := map[string]string{dataplaneName: "node.yaml", nodedName: "node.yaml", moduleName: "module.yaml", configdName: "configd.yaml"}[name]
+	conf := map[string]string{dataplaneName: "node.yaml", nodedName: "node.yaml", moduleName: "module.yaml", configdName: "configd.yaml", provisiondName: "provisiond.yaml"}[name]
 	return program{
 		machine: machine, name: name, namespace: "weir-" + machine,
 		argv: []string{filepath.Join(l.Bin, name), "--config", filepath.Join(l.machineDir(machine), conf)},

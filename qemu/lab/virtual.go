@@ -25,6 +25,8 @@ type virtual struct {
 	// Known once settled.
 	accel   string
 	cmdline string // of the kernel
+	// change makes another machine of a node's; nil: it is the usual one.
+	change func(*vm.Machine)
 }
 
 // What a node's machine has. Two CPUs: the dataplane takes one for itself.
@@ -46,7 +48,7 @@ func (*virtual) hugepages() int             { return 0 }
 func (*virtual) patience() time.Duration    { return 2 * time.Minute }
 func (*virtual) story() story               { return story{requests: 1000, downloads: 2} }
 func (*virtual) callTimeout() time.Duration { return 20 * time.Second }
-func (*virtual) programs() []string         { return nodePrograms(kindQEMU) }
+func (*virtual) programs(string) []string   { return nodePrograms(kindQEMU) }
 
 func (k *virtual) image(name string) string { return filepath.Join(filepath.Dir(k.Dir), "image", name) }
 
@@ -129,7 +131,7 @@ func (k *virtual) prepare(n topology.Node) error {
 			return fmt.Errorf("prepare %s: %w", n.ID, err)
 		}
 	}
-	text, err := k.Top.MachineYAML(n)
+	text, err := k.Top.MachineYAML(n, "node")
 	if err != nil {
 		return err
 	}
@@ -154,6 +156,9 @@ func (k *virtual) machine(n topology.Node) *vm.Machine {
 	}
 	for _, side := range k.sides(n) {
 		m.NICs = append(m.NICs, vm.NIC{Name: side.lan, MAC: side.mac, Tap: side.port})
+	}
+	if k.change != nil {
+		k.change(m)
 	}
 	return m
 }

@@ -71,14 +71,15 @@ func (t *Topology) NodeYAML(n Node, p NodePaths) (string, error) {
 const ConsolePassword = "weir"
 
 // MachineYAML is the configuration of an LB node that is an appliance: of its
-// machine too. Its certificates are in the directory identity of its state.
-func (t *Topology) MachineYAML(n Node) (string, error) {
+// machine too. Its certificate, of that name, is in the directory identity of its
+// state.
+func (t *Topology) MachineYAML(n Node, certificate string) (string, error) {
 	hash, err := bcrypt.GenerateFromPassword([]byte(ConsolePassword), bcrypt.MinCost)
 	if err != nil {
 		return "", fmt.Errorf("hash the console's password: %w", err)
 	}
 	return render("node-machine.yaml.tmpl", map[string]any{
-		"Node": n, "Service": t.ConfigServiceControl(), "Router": t.RouterNorth, "Password": string(hash),
+		"Node": n, "Certificate": certificate, "Service": t.ConfigServiceControl(), "Router": t.RouterNorth, "Password": string(hash),
 		"NorthMAC": n.MAC(North), "SouthMAC": n.MAC(South), "ControlMAC": n.MAC(Control),
 	})
 }

@@ -117,7 +117,7 @@ func TestTheProgramsAcceptTheirConfiguration(t *testing.T) {
 	if _, err := config.ParseNode("node.yaml", []byte(text)); err != nil {
 		t.Errorf("node.yaml: %v", err)
 	}
-	text, err = top.MachineYAML(top.Nodes[2])
+	text, err = top.MachineYAML(top.Nodes[2], "node")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,11 @@ func (m *Machine) Argv(accel string) []string {
 	if m.IOMMU {
 		machine += ",kernel-irqchip=split"
 	}
+	if m.SecureBoot != "" {
+		machine += ",smm=on"
+	}
 	argv = append(argv, "-M", machine)
+	argv = append(argv, m.secureArgs()...)
 	argv = append(argv, accelerator(accel)...)
 	argv = append(argv, "-smp", fmt.Sprint(max(m.CPUs, 1)), "-m", fmt.Sprint(m.Memory))
 	if !m.Headless {
@@ -41,7 +45,7 @@ func (m *Machine) Argv(accel string) []string {
 		argv = append(argv, d.args(i)...)
 	}
 	for i, n := range m.NICs {
-		argv = append(argv, n.args(i, m.IOMMU)...)
+		argv = append(argv, n.args(i, m.IOMMU, m.Boot.Network)...)
 	}
 	if m.UUID != "" {
 		argv = append(argv, "-uuid", m.UUID)
@@ -79,12 +83,23 @@ func accelerator(accel string) []string {
 // machine their timer ticks late, which is no sign of a broken one.
 const tcgCmdline = "no_timer_check"
 
+// KernelWords are what a machine's kernel should know of its processors.
+func KernelWords(accel string) string {
+	if accel != TCG {
+		return ""
+	}
+	return tcgCmdline + clockOptions()
+}
+
 func (m *Machine) bootArgs(accel string) []string {
 	b := m.Boot
+	if b.Network == NetworkBIOS {
+		return nil
+	}
 	if !b.UEFI() {
 		cmdline := b.Cmdline
-		if accel == TCG {
-			cmdline += " " + tcgCmdline + clockOptions()
+		if words := KernelWords(accel); words != "" {
+			cmdline += " " + words
 		}
 		argv := []string{"-kernel", b.Kernel, "-append", cmdline}
 		if b.Initrd != "" {
@@ -92,9 +107,16 @@ func (m *Machine) bootArgs(accel string) []string {
 		}
 		return argv
 	}
+	code, _ := m.firmware()
 	argv := []string{
-		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file=" + ovmfCode,
+		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file=" + code,
 		"-drive", "if=pflash,unit=1,format=raw,file=" + comma(m.varsFile()),
+	}
+	if b.Network == NetworkHTTP {
+		// Debian's OVMF tries PXE before HTTP, and gives neither up for minutes.
+		for _, family := range []string{"IPv4", "IPv6"} {
+			argv = append(argv, "-fw_cfg", "name=opt/org.tianocore/"+family+"PXESupport,string=n")
+		}
 	}
 	if b.UKI != "" {
 		argv = append(argv,
@@ -127,7 +149,7 @@ func (d Disk) args(i int) []string {
 	return append(argv, "-device", device)
 }
 
-func (n NIC) args(i int, iommu bool) []string {
+func (n NIC) args(i int, iommu bool, network string) []string {
 	var netdev string
 	switch {
 	case n.Tap != "":
@@ -137,8 +159,16 @@ func (n NIC) args(i int, iommu bool) []string {
 	default:
 		netdev = fmt.Sprintf("hubport,id=%s,hubid=%d", n.Name, i)
 	}
-	device := fmt.Sprintf("virtio-net-pci,id=%s-nic,netdev=%s,mac=%v,addr=%#x,disable-legacy=on,romfile=", n.Name, n.Name, n.MAC, firstNICSlot+i)
-	if iommu {
+	device := fmt.Sprintf("virtio-net-pci,id=%s-nic,netdev=%s,mac=%v,addr=%#x", n.Name, n.Name, n.MAC, firstNICSlot+i)
+	switch {
+	case n.Boot && network == NetworkBIOS:
+		device += ",bootindex=0" // with its iPXE
+	case n.Boot:
+		device += ",bootindex=0,romfile="
+	default:
+		device += ",disable-legacy=on,romfile="
+	}
+	if iommu && !n.Boot {
 		device += ",iommu_platform=on,ats=on"
 	}
 	return []string{"-netdev", netdev, "-device", device}

@@ -34,19 +34,32 @@ type Machine struct {
 	Headless bool
 	// NoReboot ends QEMU where the machine would boot again.
 	NoReboot bool
+	// SecureBoot is a file of firmware variables with keys in it: UEFI starts what
+	// they have signed and nothing else. Empty: no keys.
+	SecureBoot string
 	// Namespace is the network namespace with its taps; empty: the caller's.
 	Namespace string
 }
 
-// Boot is what the machine starts from. Exactly one of Kernel, UKI and Disk is set.
+// Boot is what the machine starts from. Exactly one of Kernel, UKI, Disk and
+// Network is set.
 type Boot struct {
 	Kernel, Initrd, Cmdline string // loaded by QEMU itself; under TCG the command line gets some options more
 	UKI                     string // by UEFI, as the only file of its system partition
 	Disk                    bool   // by UEFI, from Disks
+	Network                 string // firmware that boots from the NIC with Boot
 }
 
+// Firmware that boots over the network, all Debian's: the NIC's iPXE under SeaBIOS,
+// and OVMF's own PXE and HTTP clients.
+const (
+	NetworkBIOS = "iPXE, BIOS"
+	NetworkPXE  = "OVMF, PXE"
+	NetworkHTTP = "OVMF, HTTP"
+)
+
 // UEFI reports whether the machine needs OVMF.
-func (b Boot) UEFI() bool { return b.Kernel == "" }
+func (b Boot) UEFI() bool { return b.Kernel == "" && b.Network != NetworkBIOS }
 
 // Disk is a raw image, attached as virtio disk.
 type Disk struct {
@@ -69,6 +82,8 @@ type NIC struct {
 	// the host: "net=10.30.0.0/24,host=10.30.0.2". Neither Tap nor User: a cable
 	// that leads nowhere.
 	User string
+	// Boot has the firmware boot from it: see Boot.Network.
+	Boot bool
 }
 
 // Files of a machine's directory.
@@ -106,7 +121,8 @@ func (m *Machine) Prepare() error {
 		return nil
 	}
 	if _, err := os.Stat(m.varsFile()); err != nil {
-		vars, err := os.ReadFile(ovmfVars)
+		_, initial := m.firmware()
+		vars, err := os.ReadFile(initial)
 		if err == nil {
 			err = os.WriteFile(m.varsFile(), vars, 0o600)
 		}

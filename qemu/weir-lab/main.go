@@ -28,6 +28,8 @@ const usage = `usage: weir-lab [-qemu] COMMAND
   console NODE
            talk to the serial console of a node that is a QEMU machine
   run      start it, send real client traffic, print who carried what, remove it
+  pxe      start it with two nodes; an empty machine becomes the third one over the
+           network, with each firmware and kind of DHCP; print how; remove it
   chaos    start it, disturb it in every way while connections are held open through
            it, print what they noticed, remove it; -duration, -seed
   version
@@ -87,6 +89,12 @@ func do(ctx context.Context, args []string, o options) error {
 		return err
 	}
 	l := lab.New(top, build)
+	if args[0] == "pxe" {
+		if top, err = topology.New(2, 2); err != nil {
+			return err
+		}
+		l = lab.NewEmpty(top, build)
+	}
 	if o.qemu {
 		l = lab.NewQEMU(top, build)
 	}
@@ -101,6 +109,8 @@ func do(ctx context.Context, args []string, o options) error {
 		return l.Status(os.Stdout)
 	case "run":
 		return l.Run(ctx, os.Stdout)
+	case "pxe":
+		return l.RunEmpty(ctx, os.Stdout, lab.EmptyCases()...)
 	case "chaos":
 		return disturb(ctx, l, o)
 	case "load":
@@ -108,7 +118,7 @@ func do(ctx context.Context, args []string, o options) error {
 	case "console":
 		return console(ctx, l, args[1])
 	}
-	return fmt.Errorf("unknown command %q: use up, down, status, load, console, run or chaos", args[0])
+	return fmt.Errorf("unknown command %q: use up, down, status, load, console, run, pxe or chaos", args[0])
 }
 
 func disturb(ctx context.Context, l *lab.Lab, o options) (err error) {

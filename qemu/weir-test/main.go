@@ -19,6 +19,7 @@ const (
 	labPackage     = "weir/qemu/labtest"
 	bootPackage    = "weir/qemu/boottest"
 	clusterPackage = "weir/qemu/qemutest"
+	emptyPackage   = "weir/qemu/pxetest"
 	longTests      = "^TestLong"
 	// This one looks into the image, which "make check" does not build.
 	imagePackage = "weir/image/imagetest"
@@ -65,7 +66,7 @@ func run(total *tally, o options) error {
 	}
 	for _, p := range packages {
 		switch {
-		case p == labPackage, p == bootPackage, p == clusterPackage, o.quick && p == imagePackage:
+		case p == labPackage, p == bootPackage, p == clusterPackage, p == emptyPackage, o.quick && p == imagePackage:
 		default:
 			args = append(args, p)
 		}
@@ -76,7 +77,7 @@ func run(total *tally, o options) error {
 	if o.quick {
 		return nil
 	}
-	for _, args := range [][]string{alone("45m", labPackage), alone("30m", clusterPackage), alone("45m", "-skip", longTests, bootPackage)} {
+	for _, args := range [][]string{alone("45m", labPackage), alone("30m", clusterPackage), alone("20m", "-skip", longTests, emptyPackage), alone("45m", "-skip", longTests, bootPackage)} {
 		if err := total.goTest(true, args); err != nil {
 			return err
 		}
