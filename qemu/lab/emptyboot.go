@@ -12,6 +12,7 @@ import (
 
 	"weir/provisioning/enrolclient"
 	"weir/qemu/topology"
+	"weir/qemu/vm"
 	"weir/services/config"
 )
 
@@ -84,6 +85,9 @@ func (l *Lab) BootEmpty(ctx context.Context, firmware, dhcp string) (b *EmptyBoo
 	return b, err
 }
 
+// clients are what provisiond calls a firmware's own client.
+var clients = map[string]string{vm.NetworkBIOS: "ipxe", vm.NetworkPXE: "uefi", vm.NetworkHTTP: "uefi-http"}
+
 // approve waits until the machine waits for its approval, compares what console and
 // weirctl show, and approves it.
 func (l *Lab) approve(ctx context.Context, n topology.Node, b *EmptyBoot, started time.Time) error {
@@ -114,6 +118,9 @@ func (l *Lab) approve(ctx context.Context, n topology.Node, b *EmptyBoot, starte
 		return err
 	}
 	b.Pending = time.Since(started)
+	if text, err := os.ReadFile(log); err != nil || !strings.Contains(string(text), "("+clients[b.Firmware]+") is told to load") {
+		return errors.Join(err, fmt.Errorf("provisiond was not asked by %s", b.Firmware))
+	}
 	err = waitFor(ctx, 10*time.Second, nil, func() error {
 		if text, err := l.ConsoleText(n); err != nil || !strings.Contains(text, "its key's fingerprint is "+b.Fingerprint) {
 			return errors.Join(err, fmt.Errorf("the console of %s does not show its fingerprint %s", n.ID, b.Fingerprint))
