@@ -87,7 +87,7 @@ func machine(runDir string) (w world, close func(), err error) {
 			return said(err)
 		},
 		uptime: uptime, now: time.Now, random: rand.Float64, boot: strings.TrimSpace(string(boot)), version: version.Version,
-		root: "/etc/weir/root.json", pace: time.Second, server: servedBy(),
+		root: "/etc/weir/root.json", pace: time.Second, server: servedBy(commandLine(), usualStateDir),
 	}
 	return w, func() { noded.Close(); init.Close() }, nil
 }
