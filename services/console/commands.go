@@ -36,10 +36,13 @@ func commands() []command {
 		{"services", "", "programs of this node: state, restarts, resources", false, showServices},
 		{"logs", "[SOURCE [N]] [-f]", "last lines of a service, init or kernel", false, showLogs},
 		{"crashes", "[N]", "kernel and program crashes of earlier boots", false, showCrashes},
+		{"upgrades", "", "slots, the version on trial, how upgrades ended", false, showUpgrades},
 		{"config", "[source|errors]", "configuration in force, without secrets", false, showConfig},
 		{"check", "", "network checks, from the cable upwards", false, checkNetwork},
 		{"capture", "SIDE [-c N] [FILTER]", "packets of north, south or control, into a file", true, captureFrames},
 		{"restart", "SERVICE", "restart a service", true, restart},
+		{"upgrade", "[VERSION|BUNDLE]", "install a version, and restart into it", true, upgrade},
+		{"rollback", "[REASON]", "restart into the version before", true, rollBack},
 		{"reboot", "", "stop everything and start again", true, end("reboot")},
 		{"poweroff", "", "stop everything and switch off", true, end("poweroff")},
 		{"shell", "", "a shell; exit comes back", true, shell},
@@ -107,6 +110,7 @@ var more = map[string][]string{
 	"logs":    {"  100 lines without N; -f shows what comes, until Ctrl-C or q"},
 	"config":  {"  source: where it is from; errors: what is wrong with it"},
 	"capture": {"  FILTER is host ADDRESS, port NUMBER, or both; also of what is encapsulated", "  ends after N packets, at 16 MiB, or with Ctrl-C or q"},
+	"upgrade": {"  the newest of the repository, a version of it, or the path of a bundle", "  goes back by itself if the node does not prove healthy"},
 	"check":   {"  a minute at most; ends with Ctrl-C or q"},
 }
 

@@ -58,12 +58,12 @@ var exercised = []struct {
 	{"crashes", []string{"1  2026-11-22T03:00:00Z  dmesg-efi-173", "crashes N shows the end of one"}},
 	{"crashes 1", []string{"Kernel panic - not syncing"}},
 	{"crashes 2", []string{"usage: crashes [N]; there are 1"}},
+	{"upgrades", []string{"a     0.1.0    good   runs, committed", "version 0.1.0 runs", "rolled back  2026-11-23T12:05:00Z  0.2.0  it is sick"}},
 	{"config", []string{"node: lb1", "password: (not shown)", "exception: weir-north"}},
 	{"config source", []string{"node.yaml   disk", "cluster     /run/weir/cluster.yaml", "generation  9f3a11c2"}},
 	{"config errors", []string{"no errors"}},
 	{"config nonsense", []string{"usage: config [source|errors]"}},
 	{"check", []string{"ok      north NIC: 0000:00:03.0", "ok      router 10.10.0.1: answers ARP or ND", "ok      node lb2: healthy", "0 failed"}},
-	{"help", []string{"* needs the password", "watch"}},
 	{"help restart", []string{"restart SERVICE", "needs the password"}},
 	{"help nonsense", []string{`unknown command "nonsense"`}},
 	{"help a b", []string{"usage: help [COMMAND]"}},
@@ -73,7 +73,7 @@ var exercised = []struct {
 }
 
 // takeNone are the commands that take no arguments.
-var takeNone = []string{"status", "watch", "phases", "nics", "links", "bgp", "nodes", "servers", "flows", "services", "check", "login", "logout"}
+var takeNone = []string{"status", "watch", "phases", "nics", "links", "bgp", "nodes", "servers", "flows", "services", "upgrades", "check", "login", "logout"}
 
 func TestEveryCommand(t *testing.T) {
 	r := newRig(t, func(f *fakes) {
@@ -83,6 +83,9 @@ func TestEveryCommand(t *testing.T) {
 	for _, c := range exercised {
 		r.does(c.line, c.want...)
 	}
+	r.types("help\r ") // of two pages
+	r.sees("* needs the password", "logout")
+	r.atPrompt()
 	for _, name := range takeNone {
 		r.does(name+" nonsense", "usage: "+name)
 	}
@@ -93,7 +96,7 @@ func TestEveryCommand(t *testing.T) {
 
 func TestEveryCommandIsExercised(t *testing.T) {
 	// Those that the tests below are about.
-	seen := []string{"watch", "login", "logout", "restart", "reboot", "poweroff", "shell", "capture"}
+	seen := []string{"watch", "login", "logout", "restart", "reboot", "poweroff", "shell", "capture", "upgrade", "rollback"}
 	for _, c := range exercised {
 		name, _, _ := strings.Cut(c.line, " ")
 		seen = append(seen, name)

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -38,12 +36,8 @@ func end(how string) func(*session, context.Context, []string) error {
 		if len(args) > 0 {
 			return errUsage
 		}
-		answer, err := s.line.read(how + " this node? Type yes: ")
-		if err != nil {
+		if err := s.confirm(how + " this node?"); err != nil {
 			return err
-		}
-		if strings.TrimSpace(answer) != "yes" {
-			return errors.New("not done")
 		}
 		ctx, cancel := context.WithTimeout(ctx, controlTime)
 		defer cancel()

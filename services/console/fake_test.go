@@ -32,6 +32,7 @@ type fakes struct {
 	follow    chan *api.LogLine
 	node      *api.NodeStatus
 	dataplane *api.DataplaneStatus
+	update    *api.UpdateStatus
 	frames    *api.CapturedFrames // for captures; nil: none is possible
 	asked     []string            // what was changed
 }
@@ -51,8 +52,9 @@ machine:
 
 func startFakes(t *testing.T) *fakes {
 	f := &fakes{dir: t.TempDir(), servers: map[string]*grpc.Server{}, boot: goodBoot(), services: goodServices(), logs: goodLogs(),
-		follow: make(chan *api.LogLine), node: goodNode(), dataplane: goodDataplane()}
-	for _, name := range []string{"init", "noded", "dataplane"} {
+		follow: make(chan *api.LogLine), node: goodNode(), dataplane: goodDataplane(),
+		update: &api.UpdateStatus{Version: "0.1.0", Slot: "a", State: "idle", Slots: []*api.UpdateSlot{{Name: "a", Status: "good", Version: "0.1.0", Running: true, Committed: true}, {Name: "b", Status: "empty"}}}}
+	for _, name := range []string{"init", "noded", "dataplane", "updated"} {
 		f.start(t, name)
 	}
 	t.Cleanup(func() {
@@ -76,6 +78,8 @@ func (f *fakes) start(t *testing.T, name string) {
 		api.RegisterMachineServer(s, machine{fakes: f})
 	case "noded":
 		api.RegisterAdminServer(s, admin{fakes: f})
+	case "updated":
+		api.RegisterUpdateServer(s, image{fakes: f})
 	default:
 		api.RegisterDataplaneServer(s, packets{fakes: f})
 	}
@@ -171,6 +175,37 @@ func (a admin) Status(context.Context, *api.NodeStatusRequest) (*api.NodeStatus,
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.node, nil
+}
+
+func (a admin) History(context.Context, *api.HistoryRequest) (*api.NodeHistory, error) {
+	return &api.NodeHistory{Upgrades: []*api.UpgradeRecord{{End: "rolled back", Time: "2026-11-23T12:05:00Z", Version: "0.2.0", Reason: "it is sick"}}}, nil
+}
+
+type image struct {
+	api.UnimplementedUpdateServer
+	*fakes
+}
+
+func (i image) Status(context.Context, *api.UpdateStatusRequest) (*api.UpdateStatus, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.update, nil
+}
+
+func (i image) Install(r *api.UpdateInstallRequest, s grpc.ServerStreamingServer[api.UpdateProgress]) error {
+	i.note("install " + r.Version + r.Bundle)
+	if r.Version == "9.9.9" {
+		return s.Send(&api.UpdateProgress{Phase: "failed", Error: "refused (missing): there is no release 9.9.9"})
+	}
+	if err := s.Send(&api.UpdateProgress{Phase: "downloads", Version: "0.2.0", Bytes: 16 << 20, Size: 32 << 20}); err != nil {
+		return err
+	}
+	return s.Send(&api.UpdateProgress{Phase: "done", Version: "0.2.0"})
+}
+
+func (i image) RollBack(_ context.Context, r *api.UpdateRollBackRequest) (*api.UpdateReply, error) {
+	i.note("rollback " + r.Reason)
+	return &api.UpdateReply{Done: "the machine restarts into version 0.1.0"}, nil
 }
 
 type packets struct {

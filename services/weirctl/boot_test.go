@@ -42,7 +42,7 @@ func (a *appliance) History(context.Context, *api.HistoryRequest) (*api.NodeHist
 			{BootId: "a", Version: "0.3.0", Slot: "a", Started: "2026-11-20T12:00:00Z", UpSeconds: 259100, End: "unclean"},
 		},
 		Upgrades: []*api.UpgradeRecord{{End: "rolled back", Time: "2026-11-23T12:05:00Z", Version: "0.5.0", Slot: "a", Reason: "version 0.5.0 is not well: no router is reached"}},
-		Crashes: []*api.CrashRecord{{Name: "dmesg-erst-1", Time: "2026-11-23T11:59:00Z", Text: "Oops\nKernel panic - not syncing: oops\n"}}}, nil
+		Crashes:  []*api.CrashRecord{{Name: "dmesg-erst-1", Time: "2026-11-23T11:59:00Z", Text: "Oops\nKernel panic - not syncing: oops\n"}}}, nil
 }
 
 func (a *appliance) Metrics(context.Context, *api.MetricsRequest) (*api.NodeMetrics, error) {

@@ -1,5 +1,5 @@
-// Package facts gathers what the console shows: it asks init, the control plane
-// and the dataplane over their sockets, each for as long as it takes to see that
+// Package facts gathers what the console shows: it asks init, the control plane,
+// the dataplane and updated over their sockets, each for as long as it takes to see that
 // it does not answer. Whatever is missing is missing with a reason.
 package facts
 
@@ -41,6 +41,8 @@ type Facts struct {
 	NodeErr      error
 	Dataplane    *api.DataplaneStatus
 	DataplaneErr error
+	Update       *api.UpdateStatus
+	UpdateErr    error
 	File         *config.Node // the configuration in force
 	FileErr      error
 	Links        []Link // of the kernel
@@ -63,6 +65,7 @@ type Asker struct {
 	Machine   api.MachineClient
 	Admin     api.AdminClient
 	Dataplane api.DataplaneClient
+	Update    api.UpdateClient
 	last      *Facts
 	searched  time.Time // when the logs were
 }
@@ -72,13 +75,14 @@ const (
 	initSocket      = "init.sock"
 	nodedSocket     = "noded.sock"
 	dataplaneSocket = "dataplane.sock"
+	updatedSocket   = "updated.sock"
 )
 
 // New prepares to ask the programs whose sockets are in runDir, and the kernel
 // whose /sys and /proc are in root.
 func New(runDir, root string) (*Asker, error) {
 	a := &Asker{runDir: runDir, root: root}
-	for _, name := range []string{initSocket, nodedSocket, dataplaneSocket} {
+	for _, name := range []string{initSocket, nodedSocket, dataplaneSocket, updatedSocket} {
 		conn, err := grpc.NewClient("unix:"+filepath.Join(runDir, name), grpc.WithTransportCredentials(insecure.NewCredentials()),
 			// A program that has just come back is to be seen at once.
 			grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: answerTime,
@@ -90,6 +94,7 @@ func New(runDir, root string) (*Asker, error) {
 		a.conns = append(a.conns, conn)
 	}
 	a.Machine, a.Admin, a.Dataplane = api.NewMachineClient(a.conns[0]), api.NewAdminClient(a.conns[1]), api.NewDataplaneClient(a.conns[2])
+	a.Update = api.NewUpdateClient(a.conns[3])
 	return a, nil
 }
 
@@ -114,6 +119,7 @@ func (a *Asker) Gather(ctx context.Context) *Facts {
 	var wg sync.WaitGroup
 	wg.Go(func() { a.askInit(ctx, f) })
 	wg.Go(func() { a.askNode(ctx, f) })
+	wg.Go(func() { a.askUpdated(ctx, f) })
 	f.File, f.FileErr = config.LoadNode(a.ConfigFile())
 	f.Links = kernelLinks(a.root)
 	wg.Wait()
@@ -159,6 +165,13 @@ func (a *Asker) askNode(ctx context.Context, f *Facts) {
 	}
 	if f.Dataplane, err = a.Dataplane.Status(ctx, &api.DataplaneStatusRequest{}); err != nil {
 		f.Dataplane, f.DataplaneErr = nil, a.Explain("dataplane", err)
+	}
+}
+
+func (a *Asker) askUpdated(ctx context.Context, f *Facts) {
+	var err error
+	if f.Update, err = a.Update.Status(ctx, &api.UpdateStatusRequest{}); err != nil {
+		f.Update, f.UpdateErr = nil, a.Explain("updated", err)
 	}
 }
 

@@ -23,7 +23,7 @@ type Problem struct {
 func Problems(f *facts.Facts) []Problem {
 	var all []Problem
 	for _, of := range []func(*facts.Facts) []Problem{
-		phaseProblems, nicProblems, serviceProblems, silentPrograms, linkProblems, nodeProblems, bgpProblems, stateProblems, configProblems, crashProblems,
+		phaseProblems, nicProblems, serviceProblems, silentPrograms, linkProblems, nodeProblems, bgpProblems, stateProblems, configProblems, upgradeProblems, crashProblems,
 	} {
 		all = append(all, of(f)...)
 	}
@@ -96,7 +96,7 @@ const (
 
 func serviceProblems(f *facts.Facts) (out []Problem) {
 	for _, s := range f.Services {
-		p := Problem{Remedy: "see: logs " + s.Name, Grave: true}
+		p := Problem{Remedy: "see: logs " + s.Name, Grave: s.Name != "updated"} // no node needs that to serve
 		ended := ""
 		if s.LastEnd != "" {
 			ended = ", last " + s.LastEnd

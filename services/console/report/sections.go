@@ -40,6 +40,7 @@ func Sections(f *facts.Facts) []Section {
 		{"bgp", bgpText(f), 5, "bgp"},
 		{"flows", flowText(f), 2, "flows"},
 		{"services", serviceText(f), 3, "services"},
+		{"upgrade", upgradeText(f), 2, "upgrades"},
 		{"boot", bootText(f), 4, "phases"},
 		{"last", errorText(f), 3, "logs"},
 		{"ring", ringText(f), 3, "nodes"},
