@@ -35,7 +35,7 @@ PACKAGES := build-essential ca-certificates pkg-config \
 	qemu-system-x86 ovmf ipxe-qemu systemd-boot-efi \
 	zstd kmod binutils mtools dosfstools gdisk e2fsprogs \
 	dnsmasq-base ipxe busybox \
-	systemd debootstrap
+	systemd debootstrap sbsigntool
 
 .PHONY: help deps have-deps node build image bundle deb check test test-long run up down lab-run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
 
@@ -63,10 +63,11 @@ node: have-deps
 		$(patsubst %/main.go,./%,$(wildcard services/console/main.go))
 
 # It takes updates that the keys of TRUST=root.json have signed, or else development
-# keys, which are made on first use and lie in build/keys.
+# keys, which are made on first use and lie in build/keys. SIGN=FOLDER signs it for
+# Secure Boot with the keys in the folder (weir-bundle secureboot keys).
 image: node ## the appliance image into build/image, and a list of what is in it
 	@$(if $(TRUST),,$(BIN)/weir-bundle keys)
-	$(BIN)/weir-image $(if $(TRUST),-trust $(TRUST)) $(if $(LOCK),-update-lock) $(if $(FIRMWARE),-firmware $(FIRMWARE))
+	$(BIN)/weir-image $(if $(TRUST),-trust $(TRUST)) $(if $(SIGN),-sign $(SIGN)) $(if $(LOCK),-update-lock) $(if $(FIRMWARE),-firmware $(FIRMWARE))
 
 bundle: image ## the image as a signed update: build/weir-VERSION.bundle, and build/repository
 	$(BIN)/weir-bundle release $(if $(FLOOR),--floor $(FLOOR))

@@ -86,7 +86,7 @@ A node refuses what this refuses. It may refuse more: it remembers what it has s
 	return c
 }
 
-func newInspect(*place) *cobra.Command {
+func newInspect() *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use:   "inspect FILE|FOLDER",

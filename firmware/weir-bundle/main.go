@@ -78,7 +78,7 @@ Exit codes: 0 done, 1 failed or refused, 2 bad arguments.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVarP(&p.repository, "repository", "r", "build/repository", "`FOLDER` of the repository")
 	root.AddCommand(newKeys(p), newKey(), newRootRole(p), newTargets(p), newSign(), newMerge(), newPublish(p),
-		newMake(p), newRelease(p), newStatus(p), newVerify(p), newInspect(p), newVersion())
+		newMake(p), newRelease(p), newStatus(p), newVerify(p), newInspect(), newSecureBoot(p), newVersion())
 	return root
 }
 

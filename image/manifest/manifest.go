@@ -24,6 +24,9 @@ type Manifest struct {
 	// TrustedRoot is the SHA-256 of the root whose keys the image takes updates
 	// from, /etc/weir/root.json.
 	TrustedRoot string `json:"trusted_root"`
+	// SignedBy is the SHA-256 of the certificate with whose key weir.efi and
+	// loader.efi are signed for Secure Boot; empty: they are not.
+	SignedBy string `json:"signed_by,omitempty"`
 	// Locked says that every input is as the lock file expects.
 	Locked  bool           `json:"locked"`
 	Outputs []Output       `json:"outputs"`

@@ -42,6 +42,9 @@ func (b *build) run() error {
 	if err != nil {
 		return err
 	}
+	if r.signedBy, err = b.signer(); err != nil {
+		return err
+	}
 	key, err := b.key(in, r, trusted)
 	if err != nil {
 		return err
@@ -77,7 +80,7 @@ func (b *build) make(in sources, r release, trusted []byte) (m manifest.Manifest
 	if err != nil {
 		return m, err
 	}
-	m = manifest.Manifest{Version: r.Version, BuildTime: r.BuildTime, Kernel: r.Kernel, CommandLine: commandLine, TrustedRoot: fmt.Sprintf("%x", sha256.Sum256(trusted)), Locked: in.locked, Inputs: in.all}
+	m = manifest.Manifest{Version: r.Version, BuildTime: r.BuildTime, Kernel: r.Kernel, CommandLine: commandLine, TrustedRoot: fmt.Sprintf("%x", sha256.Sum256(trusted)), SignedBy: r.signedBy, Locked: in.locked, Inputs: in.all}
 	if m.Space, err = groups(a); err != nil {
 		return m, err
 	}
@@ -106,8 +109,14 @@ func (b *build) make(in sources, r release, trusted []byte) (m manifest.Manifest
 	if err := unified.Write(b.work, filepath.Join(b.out, unifiedFile)); err != nil {
 		return m, err
 	}
+	if err := b.signFile(unifiedFile); err != nil {
+		return m, err
+	}
 	boot := loader.Loader{GNUEFI: in.gnuEFI.Root, SlotA: disk.GUID(disk.SlotA), SlotB: disk.GUID(disk.SlotB), SlotPath: disk.SlotPath}
 	if err := boot.Build(b.work, filepath.Join(b.out, loaderFile)); err != nil {
+		return m, err
+	}
+	if err := b.signFile(loaderFile); err != nil {
 		return m, err
 	}
 	contents := disk.Contents{Loader: filepath.Join(b.out, loaderFile), Unified: filepath.Join(b.out, unifiedFile), When: r.BuildTime}
@@ -139,7 +148,7 @@ func compress(from, to string) error {
 func (b *build) key(in sources, r release, trusted []byte) (string, error) {
 	var text strings.Builder
 	text.WriteString(r.text())
-	fmt.Fprintf(&text, "trusted root %x\n", sha256.Sum256(trusted))
+	fmt.Fprintf(&text, "trusted root %x\nsigned by %s\n", sha256.Sum256(trusted), r.signedBy)
 	for _, i := range in.all {
 		fmt.Fprintln(&text, i.Name, i.Version, i.SHA256)
 	}

@@ -11,6 +11,8 @@ type release struct {
 	Version   string    `json:"version"`
 	BuildTime time.Time `json:"build_time"`
 	Kernel    string    `json:"kernel"`
+
+	signedBy string // as in the manifest; no part of the image itself
 }
 
 func (r release) text() string {

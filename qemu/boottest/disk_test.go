@@ -212,7 +212,12 @@ func command(t *testing.T, name string, args ...string) string {
 // already, with the files.
 func diskImage(t *testing.T, files map[string]string) string {
 	t.Helper()
-	path := copyOf(t, image("disk.img"))
+	return diskWithState(t, copyOf(t, image("disk.img")), files)
+}
+
+// diskWithState makes the state partition of such a disk.
+func diskWithState(t *testing.T, path string, files map[string]string) string {
+	t.Helper()
 	place := statePlace.FindStringSubmatch(command(t, "sgdisk", "-p", path))
 	if place == nil {
 		t.Fatalf("the disk image has no partition %s:\n%s", vm.StateLabel, command(t, "sgdisk", "-p", path))
