@@ -4,4 +4,4 @@
 // (it needs protoc, and build/tools with the two plugins in PATH).
 package api
 
-//go:generate protoc --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative -I . trace.proto dataplane.proto node.proto config.proto machine.proto provision.proto update.proto
+//go:generate protoc --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative -I . trace.proto dataplane.proto node.proto config.proto machine.proto provision.proto update.proto rollout.proto

@@ -518,8 +518,11 @@ func (x *Membership) GetNodes() []*NodeView {
 }
 
 type DrainRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Undrain       bool                   `protobuf:"varint,1,opt,name=undrain,proto3" json:"undrain,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Undrain bool                   `protobuf:"varint,1,opt,name=undrain,proto3" json:"undrain,omitempty"`
+	// The node is to be in service again after its next restart, whoever causes it:
+	// nobody has to put it back.
+	UntilRestart  bool `protobuf:"varint,2,opt,name=until_restart,json=untilRestart,proto3" json:"until_restart,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -557,6 +560,13 @@ func (*DrainRequest) Descriptor() ([]byte, []int) {
 func (x *DrainRequest) GetUndrain() bool {
 	if x != nil {
 		return x.Undrain
+	}
+	return false
+}
+
+func (x *DrainRequest) GetUntilRestart() bool {
+	if x != nil {
+		return x.UntilRestart
 	}
 	return false
 }
@@ -1333,9 +1343,10 @@ const file_node_proto_rawDesc = "" +
 	"\n" +
 	"Membership\x12\x12\n" +
 	"\x04time\x18\x01 \x01(\tR\x04time\x12(\n" +
-	"\x05nodes\x18\x02 \x03(\v2\x12.weir.api.NodeViewR\x05nodes\"(\n" +
+	"\x05nodes\x18\x02 \x03(\v2\x12.weir.api.NodeViewR\x05nodes\"M\n" +
 	"\fDrainRequest\x12\x18\n" +
-	"\aundrain\x18\x01 \x01(\bR\aundrain\"9\n" +
+	"\aundrain\x18\x01 \x01(\bR\aundrain\x12#\n" +
+	"\runtil_restart\x18\x02 \x01(\bR\funtilRestart\"9\n" +
 	"\rDrainProgress\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\bR\x04done\"\x13\n" +

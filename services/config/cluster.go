@@ -55,6 +55,7 @@ type Member struct {
 	South   netip.Addr `yaml:"south" need:"yes"`
 	Slots   Slots      `yaml:"bgp"`
 	Roles   []string   `yaml:"roles"`   // default: all
+	Domain  string     `yaml:"domain"`  // of failure, such as a rack; empty: one of its own
 	Healthy bool       `yaml:"healthy"` // false takes it out of the ring and has its routes withdrawn
 }
 

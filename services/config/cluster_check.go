@@ -87,6 +87,9 @@ func (c *Cluster) validateNodes(k *clusterCheck) {
 		k.take(at+".south", m.South)
 		k.take(at+".bgp.left", m.Slots.Left)
 		k.take(at+".bgp.right", m.Slots.Right)
+		if m.Domain != "" {
+			k.id(at+".domain", m.Domain)
+		}
 		if len(m.Roles) == 0 {
 			k.fail(at+".roles", "remove the key to give it all roles", "no roles")
 		}

@@ -13,6 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"weir/services/config"
+	"weir/services/configd/rollouts"
 	"weir/services/configd/service"
 	"weir/services/configd/store"
 	"weir/services/identity"
@@ -66,10 +67,15 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	background, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	work.Go(func() { s.Run(background) })
+	nodes := rollouts.NewNodes(me)
+	defer nodes.Close()
+	upgrades := rollouts.New(log, st, nodes, s.Members)
+	work.Go(func() { upgrades.Run(background) })
 	defer work.Wait()
 	defer cancel()
 	server := service.NewServer(me)
 	s.Register(server)
+	upgrades.Register(server)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	defer server.Stop()

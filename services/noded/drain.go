@@ -18,7 +18,7 @@ const drainPoll = 50 * time.Millisecond
 
 // drain takes this node out of service, or puts it back, and tells how far it is.
 func (n *node) drain(r *api.DrainRequest, stream grpc.ServerStreamingServer[api.DrainProgress]) error {
-	n.wantDrained(!r.Undrain)
+	n.wantDrained(!r.Undrain, r.UntilRestart)
 	tick := time.NewTicker(drainPoll)
 	defer tick.Stop()
 	told := ""
@@ -42,15 +42,17 @@ func (n *node) drain(r *api.DrainRequest, stream grpc.ServerStreamingServer[api.
 }
 
 // wantDrained notes what the operator wants and tells membership. A disk that
-// does not take the note is in the alarms, and no reason to disobey.
-func (n *node) wantDrained(drain bool) {
+// does not take the note is in the alarms, and no reason to disobey. What holds
+// only until the restart is not noted.
+func (n *node) wantDrained(drain, untilRestart bool) {
 	var err error
-	if drain {
-		err = n.front.db.Put(drainedKey, []byte(time.Now().UTC().Format(time.RFC3339)))
-	} else {
+	switch {
+	case !drain:
 		err = n.front.db.Delete(drainedKey)
+	case !untilRestart:
+		err = n.front.db.Put(drainedKey, []byte(time.Now().UTC().Format(time.RFC3339)))
 	}
-	n.log.Info("the operator wants this node", "drained", drain, "error", err)
+	n.log.Info("the operator wants this node", "drained", drain, "until_restart", untilRestart, "error", err)
 	n.loop.Do(func(now time.Duration, core *membership.Core) { core.Drain(now, drain) })
 }
 

@@ -65,7 +65,7 @@ func (r *remote) run(ctx context.Context) {
 			me, err := identity.Load(identity.Files{CA: s.CA, Cert: s.Cert, Key: s.Key})
 			r.note(err)
 			if err == nil {
-				server = grpc.NewServer(grpc.Creds(credentials.NewTLS(me.Server(identity.Operator))))
+				server = grpc.NewServer(grpc.Creds(credentials.NewTLS(me.Server(identity.Operator, identity.Configd))))
 				api.RegisterAdminServer(server, r.front)
 				api.RegisterUpdateServer(server, r.front.updates)
 				defer server.Stop() // closes the listeners

@@ -16,7 +16,8 @@ type Fact struct {
 	SilentFor time.Duration
 	Version   string        // that runs
 	Up        time.Duration // since the kernel started
-	Drained   bool
+	Leaving   bool          // it was told to leave, and may have done so
+	Drained   bool          // nothing depends on it any more
 	// Unwell is why it is not in full service (announced by its neighbours, with
 	// complete state, S-64); empty: it is.
 	Unwell    string

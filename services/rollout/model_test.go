@@ -18,8 +18,9 @@ type machine struct {
 	Other   string // of the slot that does not run
 	Status  string // of that slot
 	State   string // of its last upgrade
-	Drained bool
-	Trial   bool // what runs is on trial
+	Leaving bool   // it is told to leave
+	Drained bool   // it has left
+	Trial   bool   // what runs is on trial
 	Down    bool
 	booted  time.Time
 	taken   bool // the runner heard of its last call; its memory
@@ -96,9 +97,9 @@ func (m *model) facts(patient bool) (out []Fact) {
 			out = append(out, f)
 			continue
 		}
-		f.Version, f.Drained, f.Up, f.Taken = a.Runs, a.Drained, m.now.Sub(a.booted), a.taken
-		if a.Drained {
-			f.Unwell = "it is drained"
+		f.Version, f.Leaving, f.Drained, f.Up, f.Taken = a.Runs, a.Leaving, a.Drained, m.now.Sub(a.booted), a.taken
+		if a.Leaving {
+			f.Unwell = "it leaves"
 		}
 		f.Update = &api.UpdateStatus{Version: a.Runs, State: a.State, Slots: []*api.UpdateSlot{
 			{Name: "a", Version: a.Runs, Status: "good", Running: true}, {Name: "b", Version: a.Other, Status: a.Status}}}
@@ -157,16 +158,16 @@ func (m *model) act(a Action, heard bool) {
 		n.taken = heard
 	case Drain:
 		for _, o := range m.Machines {
-			if o.ID != n.ID && (o.Drained || o.Down) && !n.Drained && !n.Trial && m.Faults == m.faults() {
+			if o.ID != n.ID && (o.Leaving || o.Down) && !n.Leaving && !n.Trial && m.Faults == m.faults() {
 				m.wrong = fmt.Sprintf("%s is drained while %s is not in service", n.ID, o.ID)
 			}
 		}
 		if m.Doc.State == Stopped && !n.Trial {
 			m.wrong = "a node is drained after a failure"
 		}
-		n.Drained = true
+		n.Leaving = true
 	case Undrain:
-		n.Drained = false
+		n.stay()
 	case Try, RollBack:
 		switch {
 		case !n.Drained:
@@ -196,6 +197,8 @@ func (m *model) faults() int {
 	return m.Faults
 }
 
+func (n *machine) stay() { n.Leaving, n.Drained = false, false }
+
 func (n *machine) swap() { n.Runs, n.Other, n.Status = n.Other, n.Runs, "good" }
 
 func (n *machine) back() {
@@ -206,7 +209,8 @@ func (n *machine) back() {
 
 // boot ends a restart.
 func (n *machine) boot(now time.Time) {
-	n.Down, n.Drained, n.booted = false, false, now
+	n.stay()
+	n.Down, n.booted = false, now
 	if n.State == "tried" && !n.Trial {
 		n.swap()
 		n.Trial = true
@@ -228,12 +232,11 @@ func (m *model) moves() (out []*model) {
 			add(a.ID+" boots", func(c *model) { c.Machines[i].boot(c.now) })
 		case a.State == "tried" && !a.Trial:
 			add(a.ID+" goes down", func(c *model) { c.Machines[i].Down = true })
-		case a.Trial:
-			add(a.ID+" commits", func(c *model) {
-				if n := &c.Machines[i]; !n.Drained { // the gate wants it in service
-					n.Trial, n.State = false, "committed"
-				}
-			})
+		case a.Trial && !a.Leaving: // the gate wants it in service
+			add(a.ID+" commits", func(c *model) { c.Machines[i].Trial, c.Machines[i].State = false, "committed" })
+		}
+		if a.Leaving && !a.Drained && !a.Down {
+			add(a.ID+" is drained", func(c *model) { c.Machines[i].Drained = true })
 		}
 	}
 	if m.Faults > 0 {
@@ -251,7 +254,7 @@ func (m *model) moves() (out []*model) {
 			}
 			if !a.Down {
 				fault(a.ID+" loses power", func(c *model) { c.Machines[i].Down = true })
-				fault(a.ID+": noded restarts", func(c *model) { c.Machines[i].Drained = false })
+				fault(a.ID+": noded restarts", func(c *model) { c.Machines[i].stay() })
 			}
 		}
 		if len(m.Machines) == 3 && m.machine("lb9") == nil && m.Doc.State == Running {
@@ -289,9 +292,10 @@ func (m *model) settle() string {
 				n.boot(c.now)
 			case n.State == "tried" && !n.Trial:
 				n.Down = true
-			case n.Trial && !n.Drained:
+			case n.Trial && !n.Leaving:
 				n.Trial, n.State = false, "committed"
 			}
+			n.Drained = n.Leaving
 		}
 		c.now = c.now.Add(time.Second)
 		c.look(true, true, true)
@@ -300,7 +304,7 @@ func (m *model) settle() string {
 		}
 	}
 	for _, n := range c.Machines {
-		if n.Drained {
+		if n.Leaving {
 			return n.ID + " is left drained"
 		}
 	}
@@ -350,7 +354,7 @@ func explore(t *testing.T, nodes, faults, orders int) {
 }
 
 func TestWhateverHappensNoConnectionAndNoNodeIsForgotten(t *testing.T) {
-	for _, c := range []struct{ nodes, faults, orders int }{{3, 0, 0}, {3, 0, 2}, {2, 2, 1}, {3, 2, 0}, {3, 1, 1}} {
+	for _, c := range []struct{ nodes, faults, orders int }{{3, 0, 0}, {3, 0, 2}, {2, 2, 1}, {3, 2, 0}, {3, 1, 1}, {2, 3, 2}, {3, 2, 1}} {
 		t.Run(fmt.Sprintf("%d nodes, %d faults, %d orders", c.nodes, c.faults, c.orders), func(t *testing.T) { explore(t, c.nodes, c.faults, c.orders) })
 	}
 }

@@ -118,7 +118,7 @@ func (r *round) repay(n *Node, f *Fact) {
 		return
 	}
 	switch {
-	case f.Drained:
+	case f.Leaving:
 		r.do(n, Undrain)
 	case n.Phase != Trying: // there it may not have restarted yet
 		n.Owes = false
@@ -168,6 +168,7 @@ func (r *round) installing(n *Node, f *Fact) {
 		n.Now = "asked to install " + r.Goal(n)
 		if job != nil {
 			n.Now = progress(job)
+			return
 		}
 		r.do(n, Install)
 	}
@@ -217,18 +218,12 @@ func (r *round) restarting(n *Node, f *Fact) {
 	case f.Refused != "":
 		r.fail(n, again, "version %s cannot be tried: %s", goal, f.Refused)
 	case !f.Drained: // its noded was restarted
-		r.again(n)
+		n.enter(Installing, r.now)
 	case f.before(goal):
 		r.do(n, RollBack)
 	default:
 		r.do(n, Try)
 	}
-}
-
-// again drains a node that came back into service before it was told to restart.
-func (r *round) again(n *Node) {
-	n.enter(Draining, r.now)
-	r.do(n, Drain)
 }
 
 // trying waits for the node's own verdict.
@@ -270,10 +265,8 @@ func (r *round) trying(n *Node, f *Fact) {
 			"version %s has failed its trial, and the node is back in %s: %s", goal, f.Version, f.Update.Reason)
 	case f.armed():
 		n.Now = "restarts"
-	case r.State == Stopped:
-		n.enter(Waiting, r.now)
-	default: // it was restarted by somebody else
-		r.again(n)
+	default: // it was restarted by somebody else, and begins anew
+		n.enter(Installing, r.now)
 	}
 }
 
@@ -282,7 +275,7 @@ func (r *round) settling(n *Node, f *Fact) {
 	switch {
 	case f.Silent == "" && f.Version != goal:
 		r.fail(n, again, "it runs %s, which somebody else has chosen", f.Version)
-	case f.Silent == "" && f.Unwell == "" && !f.Drained:
+	case f.Silent == "" && f.Unwell == "" && !f.Leaving:
 		n.enter(Finished, r.now)
 		n.Ended = r.now
 	case f.SilentFor > unwellLimit || f.Silent == "" && f.UnwellFor > unwellLimit:

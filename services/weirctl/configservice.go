@@ -33,22 +33,31 @@ type access struct {
 
 // withService calls the configuration service.
 func withService(ctx context.Context, w *where, call func(context.Context, api.ConfigClient) error) error {
-	a, err := w.serviceAccess()
+	conn, err := dialService(w)
 	if err != nil {
 		return err
 	}
+	defer conn.Close()
+	return call(ctx, api.NewConfigClient(conn))
+}
+
+// dialService connects to the configuration service and to what is beside it.
+func dialService(w *where) (*grpc.ClientConn, error) {
+	a, err := w.serviceAccess()
+	if err != nil {
+		return nil, err
+	}
 	me, err := identity.Load(a.files)
 	if err != nil {
-		return &coded{err, exitUsage}
+		return nil, &coded{err, exitUsage}
 	}
 	options := append(callFrom(a.from), grpc.WithTransportCredentials(credentials.NewTLS(me.Client(identity.Configd))),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(api.MaxSnapshot)))
 	conn, err := grpc.NewClient("passthrough:"+a.service, options...)
 	if err != nil {
-		return fmt.Errorf("call the configuration service: %w", err)
+		return nil, fmt.Errorf("call the configuration service: %w", err)
 	}
-	defer conn.Close()
-	return call(ctx, api.NewConfigClient(conn))
+	return conn, nil
 }
 
 // callFrom are the options for calls from a network namespace; empty: ours.

@@ -98,7 +98,7 @@ Exit codes: 0 done, 1 failed, 2 bad arguments or configuration, 3 not found.`,
 	f.StringVar(&w.access.files.Cert, "cert", "/etc/weir/operator.crt", "`FILE` of the operator's certificate")
 	f.StringVar(&w.access.files.Key, "key", "/etc/weir/operator.key", "`FILE` of its key")
 	root.AddCommand(newStatus(w), newTrace(w), newCapture(w), newNode(w), newServer(w), newApply(w), newGet(w), newDiff(w), newRegistrations(w),
-		newKeys(w), newMachine(w), newCerts(), newConfig(), newPassword(), newVersion())
+		newKeys(w), newUpgrade(w), newMachine(w), newCerts(), newConfig(), newPassword(), newVersion())
 	return root
 }
 

@@ -20,6 +20,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"weir/services/api"
+	"weir/services/configd/rollouts"
 	"weir/services/configd/service"
 	"weir/services/configd/store"
 	"weir/services/identity"
@@ -36,6 +37,8 @@ type Rig struct {
 	Address netip.AddrPort // stays the same
 	// Etcd is used instead of the embedded one, unless it is nil.
 	Etcd func() (*clientv3.Client, error)
+	// Nodes are what upgrades go to.
+	Nodes *Nodes
 
 	stop func()
 }
@@ -43,7 +46,7 @@ type Rig struct {
 // New makes an authority and picks an address; Start starts the service.
 func New(t testing.TB) *Rig {
 	t.Helper()
-	r := &Rig{t: t, PKI: filepath.Join(t.TempDir(), "pki"), Dir: t.TempDir()}
+	r := &Rig{t: t, PKI: filepath.Join(t.TempDir(), "pki"), Dir: t.TempDir(), Nodes: &Nodes{}}
 	if err := identity.CreateCA(r.PKI, Name); err != nil {
 		t.Fatal(err)
 	}
@@ -92,6 +95,10 @@ func (r *Rig) Start() {
 	}
 	g := service.NewServer(me)
 	s.Register(g)
+	upgrades := rollouts.New(slog.New(slog.DiscardHandler), st, r.Nodes, s.Members)
+	upgrades.Pace = 10 * time.Millisecond
+	upgrades.Register(g)
+	work.Go(func() { upgrades.Run(ctx) })
 	work.Go(func() { _ = g.Serve(l) })
 	r.stop = func() {
 		g.Stop()
@@ -127,6 +134,12 @@ func (r *Rig) Issue(role identity.Role, id string) identity.Files {
 // Client calls the service as somebody.
 func (r *Rig) Client(role identity.Role, id string) api.ConfigClient {
 	r.t.Helper()
+	return api.NewConfigClient(r.Dial(role, id))
+}
+
+// Dial connects to the service as somebody.
+func (r *Rig) Dial(role identity.Role, id string) *grpc.ClientConn {
+	r.t.Helper()
 	me, err := identity.Load(r.Issue(role, id))
 	if err != nil {
 		r.t.Fatal(err)
@@ -136,7 +149,7 @@ func (r *Rig) Client(role identity.Role, id string) api.ConfigClient {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { c.Close() })
-	return api.NewConfigClient(c)
+	return c
 }
 
 // Operator calls the service as an operator.

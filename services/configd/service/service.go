@@ -127,6 +127,15 @@ func (s *Service) now() (*known, <-chan struct{}) {
 	return s.state, s.changed
 }
 
+// Members are the nodes of the cluster file; nil: none is known yet.
+func (s *Service) Members() []config.Member {
+	k, _ := s.now()
+	if k == nil || k.cluster == nil {
+		return nil
+	}
+	return k.cluster.Nodes
+}
+
 // errAway is for questions before the store has answered once.
 var errAway = status.Error(codes.Unavailable, "the store does not answer yet")
 

@@ -115,11 +115,12 @@ func (s *Store) PutCluster(ctx context.Context, c Cluster, expected int64) (int6
 
 // put repeats a write that a change of etcd's leader interrupted. Such a write
 // may have happened: what then stands there is our own value.
-func (s *Store) put(ctx context.Context, key, value string, expected int64) (int64, error) {
+// It happens only if everything else holds, too.
+func (s *Store) put(ctx context.Context, key, value string, expected int64, also ...clientv3.Cmp) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	for repeated := false; ; repeated = true {
-		r, err := s.etcd.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", expected)).
+		r, err := s.etcd.Txn(ctx).If(append(also, clientv3.Compare(clientv3.ModRevision(key), "=", expected))...).
 			Then(clientv3.OpPut(key, value)).Else(clientv3.OpGet(key)).Commit()
 		switch {
 		case err == nil && r.Succeeded:
