@@ -37,7 +37,7 @@ PACKAGES := build-essential ca-certificates pkg-config \
 	dnsmasq-base ipxe busybox \
 	systemd debootstrap sbsigntool
 
-.PHONY: help deps have-deps node build image bundle deb check test test-long run up down lab-run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
+.PHONY: help deps have-deps node build image bundle deb check test test-long run pxe-run up down lab-run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
 
 help: ## this list
 	@echo "Weir $(VERSION). As root:"
@@ -88,6 +88,9 @@ test-long: build image ## what takes hours: power cuts at 200 moments, each with
 
 run: build image ## the whole story: nodes boot in QEMU, clients call, one node loses its power, tables, clean up
 	$(BIN)/weir-lab -qemu run
+
+pxe-run: build image ## empty machines boot over the network by every firmware, are approved, and join a running cluster; a table
+	$(BIN)/weir-lab pxe
 
 up: build image ## start the same cluster in QEMU and leave it running
 	$(BIN)/weir-lab -qemu up
