@@ -165,6 +165,13 @@ func endProgram(dir, name string) error {
 type ProvisionedMachine struct {
 	State, ID, Matches, Fingerprint string
 	MACs                            []string
+	Boot                            MachineBoot
+}
+
+// MachineBoot is what it boots.
+type MachineBoot struct {
+	Committed, Trial, Failed string
+	Installed                bool
 }
 
 // Machines asks provisiond, as an operator does.
