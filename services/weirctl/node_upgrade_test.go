@@ -20,6 +20,7 @@ type image struct {
 	api.UnimplementedUpdateServer
 	asked []string
 	fails string
+	away  bool
 }
 
 func (i *image) Status(context.Context, *api.UpdateStatusRequest) (*api.UpdateStatus, error) {
@@ -62,24 +63,34 @@ func (i *image) Pause(context.Context, *api.UpdatePauseRequest) (*api.UpdateRepl
 	return i.order("pause")
 }
 func (i *image) Resume(context.Context, *api.UpdateResumeRequest) (*api.UpdateReply, error) {
-	return nil, status.Error(codes.Unavailable, "updated does not answer")
+	if i.away {
+		return nil, status.Error(codes.Unavailable, "updated does not answer")
+	}
+	return i.order("resume")
 }
 func (i *image) RollBack(_ context.Context, r *api.UpdateRollBackRequest) (*api.UpdateReply, error) {
 	return i.order("rollback " + r.Reason)
 }
 
-func TestOneNodeIsUpgraded(t *testing.T) {
+// upgradable is the socket of a node's noded.
+func upgradable(t *testing.T, i *image) string {
+	t.Helper()
 	socket := filepath.Join(t.TempDir(), "noded.sock")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &image{}
 	s := grpc.NewServer()
-	api.RegisterAdminServer(s, &fakeNode{n: 1})
+	api.RegisterAdminServer(s, &appliance{fakeNode{n: 1}})
 	api.RegisterUpdateServer(s, i)
 	go s.Serve(l)
 	t.Cleanup(s.Stop)
+	return socket
+}
+
+func TestOneNodeIsUpgraded(t *testing.T) {
+	i := &image{away: true}
+	socket := upgradable(t, i)
 	run := func(args ...string) (int, string) {
 		var out bytes.Buffer
 		code := execute(append([]string{"--node", socket, "node", "upgrade"}, args...), &out, &out)
