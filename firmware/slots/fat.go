@@ -43,8 +43,9 @@ type volume struct {
 }
 
 // newVolume lays out a partition of so many bytes for a file of size bytes with a
-// path such as "EFI/weir/weir.efi": names of up to eight letters and three more.
-func newVolume(partition, start int64, label, path string, size int64) (volume, error) {
+// path such as "EFI/weir/weir.efi": names of up to eight letters and three more. So
+// many bytes before the FAT are left to others.
+func newVolume(partition, start int64, label, path string, size, reserved int64) (volume, error) {
 	if size <= 0 || size > math.MaxUint32 {
 		return volume{}, fmt.Errorf("an image of %d bytes", size)
 	}
@@ -54,7 +55,7 @@ func newVolume(partition, start int64, label, path string, size int64) (volume, 
 		// A FAT of whole blocks, and data that begin with one.
 		perBlock := int64(block / 4)
 		v.fat = (v.sectors/v.perCluster + 2 + perBlock - 1) / perBlock * (block / sector)
-		v.reserved = 4 * block / sector
+		v.reserved = max(4*block, (reserved+block-1)/block*block) / sector
 		v.clusters = (v.sectors - v.reserved - 2*v.fat) / v.perCluster
 		if v.clusters >= leastClusters {
 			break

@@ -81,6 +81,25 @@ func Find(root string) (*Disk, error) {
 
 // look gives a disk if it has the running partition, and that is a slot.
 func look(root, name, running string) (*Disk, error) {
+	d, err := read(root, name, func(all []gpt.Partition) bool {
+		return slices.ContainsFunc(all, func(p gpt.Partition) bool { return p.ID == running })
+	})
+	if d == nil || err != nil {
+		return nil, err
+	}
+	switch running {
+	case d.A.ID:
+		d.Running = trial.A
+	case d.B.ID:
+		d.Running = trial.B
+	default:
+		return nil, nil
+	}
+	return d, nil
+}
+
+// read gives a disk with slots whose partitions are the wanted ones; nil: it is another.
+func read(root, name string, wanted func([]gpt.Partition) bool) (*Disk, error) {
 	at := filepath.Join(root, "/sys/block", name)
 	if _, err := os.Stat(filepath.Join(at, "device")); err != nil || strings.HasPrefix(name, "sr") {
 		return nil, nil // of the kernel's own making, or an optical drive
@@ -96,7 +115,7 @@ func look(root, name, running string) (*Disk, error) {
 	if errors.Is(err, gpt.ErrNone) {
 		return nil, nil
 	}
-	if err != nil || !slices.ContainsFunc(all, func(p gpt.Partition) bool { return p.ID == running }) {
+	if err != nil || !wanted(all) {
 		return nil, err
 	}
 	if bytes != sector {
@@ -107,14 +126,6 @@ func look(root, name, running string) (*Disk, error) {
 		if *to, err = labelled(root, name, all, label); err != nil {
 			return nil, err
 		}
-	}
-	switch running {
-	case d.A.ID:
-		d.Running = trial.A
-	case d.B.ID:
-		d.Running = trial.B
-	default:
-		return nil, nil
 	}
 	if d.A.ID == d.B.ID {
 		return nil, errors.New("its slots have the same GUID: write the image to the disk again")
@@ -176,7 +187,7 @@ func (d *Disk) Fits(size int64) error {
 
 // volume is what the partition becomes with an image of so many bytes.
 func (p Partition) volume(size int64) (volume, error) {
-	return newVolume(p.Size, p.Start, strings.ToUpper(p.Name), disk.SlotPath, size)
+	return newVolume(p.Size, p.Start, strings.ToUpper(p.Name), disk.SlotPath, size, 0)
 }
 
 // Record opens the place of the record. The caller closes it.

@@ -29,7 +29,7 @@ func image(n int, seed uint64) ([]byte, Image) {
 
 func layout(t *testing.T, n int64) volume {
 	t.Helper()
-	v, err := newVolume(testSize, testStart, "WEIR-B", testPath, n)
+	v, err := newVolume(testSize, testStart, "WEIR-B", testPath, n, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestOthersReadTheFileSystem(t *testing.T) {
 
 func TestTheSizeOfASlotAsBuilt(t *testing.T) {
 	for _, size := range []int64{64 << 20, 256 << 20, 512 << 20} {
-		v, err := newVolume(size, testStart, "WEIR-A", testPath, 36<<20)
+		v, err := newVolume(size, testStart, "WEIR-A", testPath, 36<<20, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,12 +96,12 @@ func TestTheSizeOfASlotAsBuilt(t *testing.T) {
 
 func TestAnImageThatDoesNotFitIsRefusedBeforeAnythingIsWritten(t *testing.T) {
 	for size, n := range map[int64]int64{testSize: testSize, 8 << 20: 1, 256 << 20: 256 << 20} {
-		if _, err := newVolume(size, testStart, "WEIR-B", testPath, n); !errors.Is(err, ErrTooSmall) {
+		if _, err := newVolume(size, testStart, "WEIR-B", testPath, n, 0); !errors.Is(err, ErrTooSmall) {
 			t.Errorf("%d bytes into %d: %v", n, size, err)
 		}
 	}
 	for _, n := range []int64{0, -1, 1 << 40} {
-		if _, err := newVolume(testSize, testStart, "WEIR-B", testPath, n); err == nil {
+		if _, err := newVolume(testSize, testStart, "WEIR-B", testPath, n, 0); err == nil {
 			t.Errorf("an image of %d bytes is taken", n)
 		}
 	}

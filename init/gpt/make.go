@@ -3,7 +3,10 @@ package gpt
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"hash/crc32"
+	"slices"
+	"strings"
 	"unicode/utf16"
 )
 
@@ -19,27 +22,56 @@ type Piece struct {
 }
 
 // Table is the content that gives a disk one partition over all of it but its
-// first and last MiB. The partition is Partition; the pieces are to be written
-// in their order, the last one, the protective MBR, once the others are on the
-// disk. The same arguments give the same bytes, so an attempt that a power cut
-// interrupted can be told from foreign data. Seed makes the GUIDs; it is best
-// something of this very disk, such as its serial number.
+// first and last MiB; see Divide.
 func Table(size int64, sector int, label, seed string) (Partition, []Piece, bool) {
-	if !usable(size, sector) || size < 4*mib {
+	all, pieces, ok := Divide(size, sector, seed, []Part{{Label: label, Type: LinuxData, ID: OwnID(seed)}})
+	if !ok {
 		return Partition{}, nil, false
+	}
+	return all[0], pieces, true
+}
+
+// Part is a partition that Divide makes.
+type Part struct {
+	Label string
+	Type  string // GUID, as ID
+	ID    string // GUID; it should be of this disk alone, or its label's
+	Size  int64  // bytes, whole MiB; 0: all that is left
+}
+
+// Divide is the content that gives a disk these partitions, one after the other,
+// between its first and last MiB; false: it is too small. The pieces are to be
+// written in their order, the last one, the protective MBR, once the others are on
+// the disk. The same arguments give the same bytes, so an attempt that a power cut
+// interrupted can be told from foreign data. Seed makes the disk's GUID; it is best
+// something of this very disk, such as its serial number.
+func Divide(size int64, sector int, seed string, parts []Part) ([]Partition, []Piece, bool) {
+	if !usable(size, sector) || size < 4*mib {
+		return nil, nil, false
 	}
 	s := int64(sector)
 	sectors := size / s
-	p := Partition{Number: 1, Name: label, ID: id(guid(seed, "partition")), Start: mib, Size: (size - 2*mib) / mib * mib}
 	table := make([]byte, (entries*entrySize+sector-1)/sector*sector)
-	e := table[:entrySize]
-	copy(e, linuxData)
-	copy(e[16:], guid(seed, "partition"))
 	le := binary.LittleEndian
-	le.PutUint64(e[32:], uint64(p.Start/s))
-	le.PutUint64(e[40:], uint64((p.Start+p.Size)/s-1))
-	for i, c := range utf16.Encode([]rune(label)) {
-		le.PutUint16(e[56+2*i:], c)
+	start, end := int64(mib), (size-mib)/mib*mib
+	var all []Partition
+	for i, part := range parts {
+		p := Partition{Number: i + 1, Name: part.Label, ID: part.ID, Start: start, Size: part.Size}
+		if p.Size == 0 {
+			p.Size = end - start
+		}
+		if start += p.Size; p.Size < mib || start > end {
+			return nil, nil, false
+		}
+		e := table[i*entrySize:][:entrySize]
+		copy(e, mixed(part.Type))
+		copy(e[16:], mixed(part.ID))
+		le.PutUint64(e[32:], uint64(p.Start/s))
+		le.PutUint64(e[40:], uint64((p.Start+p.Size)/s-1))
+		for i, c := range utf16.Encode([]rune(part.Label)) {
+			le.PutUint16(e[56+2*i:], c)
+		}
+		all = append(all, p)
 	}
 	perTable := int64(len(table)) / s
 	header := func(own, other, at int64) []byte {
@@ -60,7 +92,7 @@ func Table(size int64, sector int, label, seed string) (Partition, []Piece, bool
 		return h
 	}
 	last := sectors - 1
-	return p, []Piece{
+	return all, []Piece{
 		{At: (last - perTable) * s, Data: table},
 		{At: last * s, Data: header(last, 1, last-perTable)},
 		{At: 2 * s, Data: table},
@@ -69,9 +101,26 @@ func Table(size int64, sector int, label, seed string) (Partition, []Piece, bool
 	}, true
 }
 
-// linuxData is the type GUID 0FC63DAF-8483-4772-8E79-3D69D8477DE4, in its mixed
-// byte order.
-const linuxData = "\xaf\x3d\xc6\x0f\x83\x84\x72\x47\x8e\x79\x3d\x69\xd8\x47\x7d\xe4"
+// Types of partitions.
+const (
+	LinuxData = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
+	EFISystem = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+)
+
+// mixed is a GUID in its 16 bytes, whose first three fields are little-endian.
+func mixed(text string) []byte {
+	b, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
+	if err != nil || len(b) != 16 {
+		panic("gpt: " + text + " is no GUID") // a slip in the code
+	}
+	slices.Reverse(b[:4])
+	slices.Reverse(b[4:6])
+	slices.Reverse(b[6:8])
+	return b
+}
+
+// OwnID is the GUID of the only partition of a disk with that seed.
+func OwnID(seed string) string { return id(guid(seed, "partition")) }
 
 // guid is a version 8 UUID (RFC 9562) of seed and use.
 func guid(seed, use string) []byte {

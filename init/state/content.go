@@ -68,15 +68,21 @@ func marked(r io.ReaderAt, d disk) (bool, error) {
 	if n, err := r.ReadAt(last, d.size-mib); n < len(last) {
 		return false, fmt.Errorf("read its last MiB: %w", err)
 	}
-	_, pieces, ok := gpt.Table(d.size, d.sector, Label, d.seed)
-	if !ok {
-		return false, nil
+	for _, parts := range [][]gpt.Part{stateOnly(d), bootable()} {
+		_, pieces, ok := gpt.Divide(d.size, d.sector, d.seed, parts)
+		if !ok {
+			continue // too small for that
+		}
+		rest, end := bytes.Clone(first), bytes.Clone(last)
+		for _, p := range pieces {
+			forget(rest, 0, p, d.sector)
+			forget(end, d.size-mib, p, d.sector)
+		}
+		if zeros(rest) && zeros(end) {
+			return true, nil
+		}
 	}
-	for _, p := range pieces {
-		forget(first, 0, p, d.sector)
-		forget(last, d.size-mib, p, d.sector)
-	}
-	return zeros(first) && zeros(last), nil
+	return false, nil
 }
 
 // forget clears the sectors of b, which begins at byte at of the disk, that

@@ -10,13 +10,21 @@ import (
 	"weir/init/gpt"
 )
 
-// divide gives a marked disk its table with one partition. At a power cut the
-// disk is either still marked, see marked, or divided with an empty partition.
+// divide gives a marked disk its table. At a power cut the disk is either still
+// marked, see marked, or divided with an empty state partition, the last one.
 func (s *System) divide(d disk) (candidate, error) {
-	part, pieces, ok := gpt.Table(d.size, d.sector, Label, d.seed)
+	parts := stateOnly(d)
+	if s.Install {
+		parts = bootable()
+	}
+	all, pieces, ok := gpt.Divide(d.size, d.sector, d.seed, parts)
+	if !ok && s.Install {
+		all, pieces, ok = gpt.Divide(d.size, d.sector, d.seed, stateOnly(d)) // the installation says that it is too small
+	}
 	if !ok {
 		return candidate{}, fmt.Errorf("%s is too small", s.device(d.name))
 	}
+	part := all[len(all)-1]
 	begin := gpt.Piece{At: part.Start, Data: make([]byte, mib)}
 	last := len(pieces) - 1
 	for _, step := range [][]gpt.Piece{{begin}, pieces[:last], pieces[last:]} {
