@@ -218,7 +218,7 @@ func (d *daemon) open() {
 	d.gate = gate.New(d.limits(), d.begun.Add(b.Uptime))
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.node, d.noNode, d.record, d.boot = n, nil, r, b
+	d.node, d.noNode, d.record, d.boot, d.verdict = n, nil, r, b, d.gate.Tick(d.clock())
 	if b.Fault != "" {
 		d.note(ofBoot, errors.New(b.Fault))
 	}
