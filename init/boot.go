@@ -38,6 +38,8 @@ func (n *node) boot() {
 	}
 	n.phase(phaseModules, n.loadModules)
 	n.state.Probed = n.findDisks()
+	_, served := n.line.Get("weir.image")
+	n.state.Install = served // somebody may want the image there, now or later
 	n.end.PowerButton("")
 	n.dog.arm(config.DefaultWatchdog) // all of them, now that their drivers are loaded
 	n.phase(phaseIdentity, n.identify)

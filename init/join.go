@@ -68,22 +68,32 @@ func (n *node) join(ctx context.Context, line cmdline.Line, l *nodeconfig.Loader
 	}
 	var last phase.Outcome // of waiting
 	var c *api.MachineConfiguration
+	var notInstalled error
 	err := n.withNetwork(ctx, line, source, func(ctx context.Context) (err error) {
-		ctx, stop := context.WithTimeout(ctx, limit)
+		asking, stop := context.WithTimeout(ctx, limit)
 		defer stop()
 		m.Hardware = n.hardware(line)
-		c, err = m.Configuration(ctx, func(fingerprint string, err error) {
+		c, err = m.Configuration(asking, func(fingerprint string, err error) {
 			last = waits(source, fingerprint, err)
 			n.phases.Update(phaseConfiguration, last)
 		})
+		if err == nil && c.Install && line.Slot() == "net" {
+			notInstalled = n.install(ctx, line)
+		}
 		return err
 	})
 	if err == nil && c.NodeYaml == "" {
 		err = errors.New("this machine is enrolled as a server, which does not boot this image")
 	}
 	switch {
+	case err == nil && notInstalled != nil:
+		loaded, o := l.Take(source, provisiondFile, []byte(c.NodeYaml))
+		if o.Result == phase.OK {
+			o = phase.Degrade("correct that and reboot, or take install out of provisiond.yaml", "%s; it is not installed to a disk: %v", o.Reason, notInstalled)
+		}
+		return loaded, o
 	case err == nil:
-		return l.Take(source, "correct machines and template in provisiond.yaml, and restart provisiond; then reboot", []byte(c.NodeYaml))
+		return l.Take(source, provisiondFile, []byte(c.NodeYaml))
 	case errors.Is(err, enrolclient.ErrRevoked):
 		return nil, phase.Fail("if it may come back, remove "+identityDir+" in the console's shell: it makes a new key, to be approved",
 			"%s: %v; it gets no configuration, and cannot join", source, err)
@@ -96,6 +106,8 @@ func (n *node) join(ctx context.Context, line cmdline.Line, l *nodeconfig.Loader
 	}
 	return nil, phase.Fail(provisiondRemedy, "%s: %v", source, err)
 }
+
+const provisiondFile = "correct machines and template in provisiond.yaml, and restart provisiond; then reboot"
 
 const provisiondRemedy = "look whether provisiond and the way to it are up, and reboot"
 

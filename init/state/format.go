@@ -19,7 +19,7 @@ func (s *System) divide(d disk) (candidate, error) {
 	}
 	all, pieces, ok := gpt.Divide(d.size, d.sector, d.seed, parts)
 	if !ok && s.Install {
-		all, pieces, ok = gpt.Divide(d.size, d.sector, d.seed, stateOnly(d)) // the installation says that it is too small
+		all, pieces, ok = gpt.Divide(d.size, d.sector, d.seed, stateOnly(d)) // too small
 	}
 	if !ok {
 		return candidate{}, fmt.Errorf("%s is too small", s.device(d.name))

@@ -36,7 +36,8 @@ type System struct {
 	// Reread makes the kernel read a disk's partition table again.
 	Reread func(device string) error
 	Settle time.Duration // how long disks may take to appear once their controllers are known
-	// Install divides a marked disk so that the machine can boot from it too.
+	// Install divides a marked disk so that the image can be installed there too,
+	// if there is room.
 	Install bool
 	// Probed is closed when that is so; nil: it is.
 	Probed <-chan struct{}

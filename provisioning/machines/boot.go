@@ -10,7 +10,6 @@ type Boot struct {
 	Name     string // the approved machine's entry, "node lb1"; empty: it is not approved
 	Version  string
 	NodeYAML string // without secrets; empty: it gets none
-	Install  bool   // to its disk
 	OwnDisk  bool   // it is installed: nothing is loaded over the network
 }
 
@@ -36,7 +35,7 @@ func (g *Registry) Boot(h Hardware) (Boot, error) {
 		if err := g.keep(e.Name(), before, next); err != nil {
 			return Boot{}, err
 		}
-		return Boot{e.Name(), version, e.Public, e.Install, e.Install && next.Installed}, nil
+		return Boot{e.Name(), version, e.Public, e.Install && next.Installed}, nil
 	}
 	if e := match(g.entries, h); e != nil && e.Role == config.RoleNode {
 		return Boot{Version: e.Version}, nil

@@ -249,7 +249,7 @@ func TestStrangersAndServersBootNoConfiguration(t *testing.T) {
 		}
 	}
 	approve(t, r, rec, "", "")
-	if b, err := r.Registry.Boot(lb2); err != nil || !b.Install || b.OwnDisk || b.Name != "node lb2" {
+	if b, err := r.Registry.Boot(lb2); err != nil || b.OwnDisk || b.Name != "node lb2" {
 		t.Errorf("%+v, %v", b, err)
 	}
 	if _, err := r.Registry.Booted("node lb2", rig.Version, "", true); err != nil {

@@ -103,6 +103,14 @@ func (p *provisiond) machines() error {
 			return program.ConfigError(fmt.Errorf("version %s: %w", version, err))
 		}
 	}
+	for _, m := range p.file.Machines {
+		if m.Role != config.RoleNode || !m.Install {
+			continue
+		}
+		if err := web.CheckInstallable(p.file.ImageDir(m.Version)); err != nil {
+			return program.ConfigError(fmt.Errorf("version %s, which %s installs: %w", m.Version, m.ID, err))
+		}
+	}
 	if p.store, err = store.Open(p.file.StateDir); err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func New(t testing.TB) *Rig {
 	r.Write("provisiond.yaml", File)
 	r.Write("node.yaml.tmpl", Template)
 	for _, v := range []string{Version, OldVersion} {
-		for name, text := range map[string]string{"vmlinuz": "kernel " + v, "initramfs.cpio.zst": "initramfs " + v, "weir.efi": "unified " + v, "manifest.json": `{"command_line": "panic=10"}`} {
+		for name, text := range map[string]string{"vmlinuz": "kernel " + v, "initramfs.cpio.zst": "initramfs " + v, "weir.efi": "unified " + v, "loader.efi": "loader " + v, "manifest.json": `{"command_line": "panic=10"}`} {
 			r.Write("images/"+v+"/"+name, text)
 		}
 	}

@@ -13,6 +13,7 @@ const (
 	kernel    = "vmlinuz"
 	initramfs = "initramfs.cpio.zst"
 	unified   = "weir.efi"
+	loader    = "loader.efi"
 	manifest  = "manifest.json"
 	nodeYAML  = "node.yaml"
 )
@@ -22,13 +23,23 @@ const maxManifest = 1 << 20
 
 // CheckImage looks whether a folder has what a machine boots.
 func CheckImage(dir string) error {
-	for _, name := range []string{kernel, initramfs, manifest} {
-		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || !info.Mode().IsRegular() {
-			return fmt.Errorf("%s is missing; copy vmlinuz, initramfs.cpio.zst and manifest.json of the image there", filepath.Join(dir, name))
-		}
+	if err := has(dir, kernel, initramfs, manifest); err != nil {
+		return err
 	}
 	_, err := commandLine(dir)
 	return err
+}
+
+// CheckInstallable looks whether it has what a machine writes to its disk.
+func CheckInstallable(dir string) error { return has(dir, unified, loader) }
+
+func has(dir string, names ...string) error {
+	for _, name := range names {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is missing; copy %s of the image there", filepath.Join(dir, name), strings.Join(names, ", "))
+		}
+	}
+	return nil
 }
 
 // commandLine is what an image's manifest says of its kernel's command line.

@@ -112,7 +112,7 @@ func (s *Server) offered(w http.ResponseWriter, r *http.Request, client netip.Ad
 			}
 		}
 		s.file(w, r, client, file, func() (fs.File, error) { return os.Open(filepath.Join(s.Images(o.version), file)) })
-	case initramfs:
+	case initramfs, loader, manifest:
 		s.file(w, r, client, file, func() (fs.File, error) { return os.Open(filepath.Join(s.Images(o.version), file)) })
 	default:
 		s.refuse(w, client, http.StatusNotFound, "no_such_file", "")

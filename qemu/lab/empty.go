@@ -19,19 +19,26 @@ type empty struct {
 	native
 	machines *virtual
 	natives  int
+	install  bool // the image onto the machines' disks, which are large enough
 }
 
 // NewEmpty describes such a lab: the nodes of the topology are native, those that
 // AddNode adds are machines.
 func NewEmpty(top *topology.Topology, build string) *Lab {
 	l := New(top, build)
-	l.kind = &empty{native{l}, &virtual{Lab: l}, len(top.Nodes)}
+	l.kind = &empty{native: native{l}, machines: &virtual{Lab: l}, natives: len(top.Nodes)}
 	top.Unhurried = true
 	return l
 }
 
 // emptyMemory is for firmware that loads an image into memory first, in MiB.
 const emptyMemory = 1024
+
+// installDisk has room for the image and state, in MiB.
+const installDisk = 768
+
+// InstallMachines has provisiond want the image on the disks of machines from now on.
+func (l *Lab) InstallMachines() { l.kind.(*empty).install = true }
 
 func (k *empty) isMachine(n topology.Node) bool { return n.Number > k.natives }
 
@@ -63,7 +70,11 @@ func (k *empty) prepare(n topology.Node) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("prepare %s: %w", n.ID, err)
 	}
-	return vm.EmptyStateDisk(k.machines.diskPath(n), stateDisk)
+	size := stateDisk
+	if k.install {
+		size = installDisk
+	}
+	return vm.EmptyStateDisk(k.machines.diskPath(n), size)
 }
 
 func (k *empty) programs(id string) []string {

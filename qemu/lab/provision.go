@@ -61,9 +61,9 @@ func (l *Lab) Provision(ctx context.Context, mode string, n topology.Node) error
 	if err := writeFile(filepath.Join(dir, "node.yaml.tmpl"), strings.Replace(node, "node: "+n.ID, "node: {{.id}}", 1)); err != nil {
 		return err
 	}
-	accel := vm.TCG
-	if k, ok := l.kind.(*empty); ok {
-		accel = k.machines.accel
+	k, ok := l.kind.(*empty)
+	if !ok {
+		return errors.New("this lab has no empty machines")
 	}
 	text := fmt.Sprintf(`interface: eth1
 address: %v
@@ -75,9 +75,9 @@ images: %s
 version: %s
 command_line: %q
 template: node.yaml.tmpl
-machines: [{id: %s, macs: ["%v"]}]
+machines: [{id: %s, macs: ["%v"], install: %v}]
 dhcp: %s
-`, l.Top.ControllerControl.Addr(), l.pkiDir(), certificate.Cert, certificate.Key, state, images, m.Version, vm.KernelWords(accel), n.ID, n.MAC(topology.Control), l.dhcp(mode))
+`, l.Top.ControllerControl.Addr(), l.pkiDir(), certificate.Cert, certificate.Key, state, images, m.Version, vm.KernelWords(k.machines.accel), n.ID, n.MAC(topology.Control), k.install, l.dhcp(mode))
 	if err := writeFile(filepath.Join(dir, "provisiond.yaml"), text); err != nil {
 		return err
 	}

@@ -27,12 +27,15 @@ func servedBy(commandLine, stateDir string) bootServer {
 	if e, err := line.Enrolment(); line.Slot() != "net" || err != nil || e == (cmdline.Enrolment{}) {
 		return nil
 	}
-	return provisiond{filepath.Join(stateDir, "identity")}
+	return provisiond{filepath.Join(stateDir, "identity"), "/run/weir/installed"}
 }
 
 // provisiond is called with the identity that the machine got from it, which on its
 // first boot comes later than updated.
-type provisiond struct{ dir string }
+type provisiond struct {
+	dir       string // of the identity
+	installed string // is there once init has written this version to the machine's disk
+}
 
 func (p provisiond) Booted(ctx context.Context, running, failed string) (string, error) {
 	m, err := enrolclient.Recall(p.dir, version.Version)
@@ -46,7 +49,8 @@ func (p provisiond) Booted(ctx context.Context, running, failed string) (string,
 	if err != nil {
 		return "", err
 	}
-	committed, err := member.Booted(ctx, running, failed, false)
+	_, notInstalled := os.Stat(p.installed)
+	committed, err := member.Booted(ctx, running, failed, failed == "" && notInstalled == nil)
 	return committed, said(err)
 }
 

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -32,7 +35,7 @@ func TestOnlyAMachineThatProvisiondBootsTellsItHowItDoes(t *testing.T) {
 func TestProvisiondHearsHowAVersionDoesOnceTheMachineIsEnrolled(t *testing.T) {
 	r := rig.New(t)
 	r.Serve()
-	p := provisiond{t.TempDir()}
+	p := provisiond{t.TempDir(), filepath.Join(t.TempDir(), "installed")}
 	if _, err := p.Booted(t.Context(), rig.Version, ""); err == nil || err.Error() != "this machine is not enrolled yet" {
 		t.Errorf("%v", err)
 	}
@@ -61,7 +64,20 @@ func TestProvisiondHearsHowAVersionDoesOnceTheMachineIsEnrolled(t *testing.T) {
 	if err := r.Registry.Taken("node lb1", rig.Version); err != nil {
 		t.Fatal(err)
 	}
-	if committed, err := p.Booted(t.Context(), rig.Version, ""); err != nil || committed != rig.Version {
-		t.Errorf("%s, %v", committed, err)
+	installed := func() bool {
+		list, _ := r.Registry.List(time.Now())
+		return list[0].Boot != nil && list[0].Boot.Installed
+	}
+	if committed, err := p.Booted(t.Context(), rig.Version, ""); err != nil || committed != rig.Version || installed() {
+		t.Errorf("%s, %v, installed %v", committed, err, installed())
+	}
+	if err := os.WriteFile(p.installed, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Booted(t.Context(), rig.Version, "sick"); err != nil || installed() {
+		t.Errorf("a sick version: %v, installed %v", err, installed())
+	}
+	if _, err := p.Booted(t.Context(), rig.Version, ""); err != nil || !installed() {
+		t.Errorf("a good one: %v, installed %v", err, installed())
 	}
 }
