@@ -44,6 +44,7 @@ func (n *node) boot() {
 	n.dog.arm(config.DefaultWatchdog) // all of them, now that their drivers are loaded
 	n.phase(phaseIdentity, n.identify)
 	n.phase(phaseState, func() phase.Outcome { return n.openState(ctx) })
+	n.end.Go(func() { n.judge(ctx) })
 	n.phase(phaseClock, n.startClock)
 	for n.phase(phaseConfiguration, func() phase.Outcome { return n.configure(ctx) }) == phase.Failed {
 		n.withoutConfiguration()

@@ -84,6 +84,10 @@ func TestLongAVersionWhoseDataplaneCrashesInALoopGoesBack(t *testing.T) {
 	goesBack(t, variant{files: map[string]string{"bin/dataplane": "#!/bin/sh\nexit 3\n"}}, "the dataplane does not forward")
 }
 
+func TestLongAVersionThatCannotRunUpdatedGoesBack(t *testing.T) {
+	goesBack(t, variant{files: map[string]string{"bin/updated": "#!/bin/sh\nexit 3\n"}}, "the machine was reset before its health was decided")
+}
+
 func TestLongAVersionThatCannotReadTheConfigurationGoesBack(t *testing.T) {
 	goesBack(t, variant{source: [3]string{"services/config/node.go", "`yaml:\"node\" need:\"yes\"`", "`yaml:\"id\" need:\"yes\"`"}},
 		"boot phase configuration failed")
