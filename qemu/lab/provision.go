@@ -38,7 +38,7 @@ const (
 func (l *Lab) Provision(ctx context.Context, mode string, n topology.Node) error {
 	dir := l.machineDir(topology.ControllerID)
 	state := filepath.Join(dir, "provisiond-state")
-	if err := os.RemoveAll(state); err != nil {
+	if err := errors.Join(os.RemoveAll(state), removeIfThere(filepath.Join(dir, provisiondName+".log"))); err != nil {
 		return fmt.Errorf("prepare provisiond: %w", err)
 	}
 	image := filepath.Join(filepath.Dir(l.Dir), "image")
