@@ -80,6 +80,7 @@ func run(ctx context.Context, log *slog.Logger, path string) (err error) {
 	// and then nobody else listens to a signal that would end the program.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	go m.super.Watchdog(ctx, m.alive)
+	go keepCertificate(ctx, log, file)
 	first, err := m.openSource()
 	if ctx.Err() != nil {
 		return nil // told to stop while it waited

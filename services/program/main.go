@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"weir/services/config"
@@ -54,7 +55,10 @@ type Daemon struct {
 // Command is something that a program does once.
 type Command struct {
 	Name, About string
-	Run         func(file string) error
+	Example     string // its arguments in an example; empty: it needs none
+	// Flags adds flags that only this command has; nil: none.
+	Flags func(*flag.FlagSet)
+	Run   func(file string) error
 }
 
 // Main runs the program and ends the process.
@@ -70,6 +74,9 @@ func (p Daemon) main(args []string) int {
 	for _, c := range p.Commands {
 		if len(args) > 0 && args[0] == c.Name {
 			once, args = c.Run, args[1:]
+			if c.Flags != nil {
+				c.Flags(flags)
+			}
 		}
 	}
 	switch err := flags.Parse(args); {
@@ -126,7 +133,7 @@ func (p Daemon) usage(flags *flag.FlagSet) {
 	}
 	fmt.Fprintf(out, "\nExamples:\n  %s\n  %s --config ./%s.yaml --debug\n", p.Name, p.Name, p.Name)
 	for _, c := range p.Commands {
-		fmt.Fprintf(out, "  %s %s\n", p.Name, c.Name)
+		fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("  %s %s %s", p.Name, c.Name, c.Example), " "))
 	}
 	fmt.Fprint(out, "\nFlags:\n")
 	flags.PrintDefaults()
