@@ -227,6 +227,11 @@ func TestASignalReloadsAndTheSupervisorIsToldWhenNodedIsReady(t *testing.T) {
 // drain asks for it and returns every phase that was told.
 func (p *place) drain(undrain bool) []string {
 	p.t.Helper()
+	return p.drainAs(&api.DrainRequest{Undrain: undrain})
+}
+
+func (p *place) drainAs(r *api.DrainRequest) []string {
+	p.t.Helper()
 	conn, err := grpc.NewClient("unix:"+p.path("run/noded.sock"), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		p.t.Fatal(err)
@@ -234,7 +239,7 @@ func (p *place) drain(undrain bool) []string {
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(p.t.Context(), 15*time.Second)
 	defer cancel()
-	stream, err := api.NewAdminClient(conn).Drain(ctx, &api.DrainRequest{Undrain: undrain})
+	stream, err := api.NewAdminClient(conn).Drain(ctx, r)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -278,6 +283,22 @@ func TestADrainedNodeStaysSoAcrossARestartUntilItIsPutBack(t *testing.T) {
 		t.Errorf("told %q", told)
 	}
 	p.eventually("announcement again", phase(api.PhaseAnnounced))
+}
+
+func TestANodeThatIsDrainedForItsRestartIsInServiceAfterIt(t *testing.T) {
+	p := newPlace(t, nil)
+	newFakeDataplane().serve(t, p.path("run/dataplane.sock"))
+	stop := p.start()
+	announced := func(s *api.NodeStatus) bool { return phaseOf(s) == api.PhaseAnnounced }
+	p.eventually("announcement", announced)
+	if told := p.drainAs(&api.DrainRequest{UntilRestart: true}); !strings.Contains(told[len(told)-1], "drained") {
+		t.Errorf("told %q", told)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	p.start()
+	p.eventually("announcement after the restart", announced)
 }
 
 func TestALoneNodeRaisesAnAlarm(t *testing.T) {
