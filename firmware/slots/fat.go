@@ -74,9 +74,6 @@ func (v volume) fileClusters() int64 { return (v.size + v.clusterBytes() - 1) / 
 func (v volume) fatAt(copy int64) int64 { return (v.reserved + copy*v.fat) * sector }
 func (v volume) dataAt() int64          { return v.fatAt(2) }
 func (v volume) fileCluster() int64     { return rootCluster + 1 + int64(len(v.folders)) }
-func (v volume) fileAt() int64 {
-	return v.dataAt() + (v.fileCluster()-rootCluster)*v.clusterBytes()
-}
 
 // head is the first block: boot sector and free space, each with its copy.
 func (v volume) head() []byte {

@@ -19,8 +19,7 @@ const (
 var e2fsPackages = []string{"e2fsprogs", "libext2fs2", "libcom-err2", "libblkid1", "libuuid1", "libc6"}
 
 // hostPackages are used as installed: what is linked into dataplane, what compiles
-// it and the boot loader, and what
-// writes the files of the image.
+// it and the boot loader, and what writes the files of the image.
 var hostPackages = []string{"libdpdk-dev", "libnuma-dev", "libbsd-dev", "libmd-dev", "libc6-dev", "gcc-12", "binutils", "kmod", "zstd", "mtools", "dosfstools", "gdisk"}
 
 // sources are the inputs, fetched.
