@@ -7,10 +7,9 @@ import (
 
 // Boot is what a machine boots now.
 type Boot struct {
-	Name     string // the approved machine's entry, "node lb1"; empty: it is not approved
-	Version  string
-	NodeYAML string // without secrets; empty: it gets none
-	OwnDisk  bool   // it is installed: nothing is loaded over the network
+	Name    string // the approved machine's entry, "node lb1"; empty: it is not approved
+	Version string
+	OwnDisk bool // it is installed: nothing is loaded over the network
 }
 
 // Boot decides what the machine with this hardware boots. Of the hardware the MAC
@@ -35,7 +34,7 @@ func (g *Registry) Boot(h Hardware) (Boot, error) {
 		if err := g.keep(e.Name(), before, next); err != nil {
 			return Boot{}, err
 		}
-		return Boot{e.Name(), version, e.Public, e.Install && next.Installed}, nil
+		return Boot{e.Name(), version, e.Install && next.Installed}, nil
 	}
 	if e := match(g.entries, h); e != nil && e.Role == config.RoleNode {
 		return Boot{Version: e.Version}, nil

@@ -92,7 +92,6 @@ func match(list []*Entry, h Hardware) *Entry {
 type Entry struct {
 	config.ProvisionMachine
 	NodeYAML  string   // empty: a server
-	Public    string   // the same without secrets
 	Addresses []string // of its certificate
 }
 

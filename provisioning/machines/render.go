@@ -7,8 +7,6 @@ import (
 	"os"
 	"text/template"
 
-	"gopkg.in/yaml.v3"
-
 	"weir/services/config"
 )
 
@@ -63,46 +61,10 @@ func (e *Entry) render(t *template.Template) error {
 		return errors.New("its node.yaml has no machine section: it boots an image, and nobody else sets it up")
 	}
 	e.NodeYAML = b.String()
-	if e.Public, err = withoutSecrets(e.NodeYAML); err != nil {
-		return err
-	}
 	// By these its admin interface is called.
 	for _, list := range [][]config.Prefix{n.Machine.South.Addresses, n.Machine.Control.Addresses} {
 		for _, a := range list {
 			e.Addresses = append(e.Addresses, a.Addr().String())
-		}
-	}
-	return nil
-}
-
-// withoutSecrets is a node.yaml that anybody may see: without the console's
-// password.
-func withoutSecrets(text string) (string, error) {
-	var root yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &root); err != nil || len(root.Content) != 1 {
-		return "", fmt.Errorf("take the secrets out of its node.yaml: %w", err)
-	}
-	machine := child(root.Content[0], "machine")
-	if machine == nil || child(machine, "password") == nil {
-		return text, nil
-	}
-	for i := 0; i+1 < len(machine.Content); i += 2 {
-		if machine.Content[i].Value == "password" {
-			machine.Content = append(machine.Content[:i], machine.Content[i+2:]...)
-			break
-		}
-	}
-	b, err := yaml.Marshal(&root)
-	if err != nil {
-		return "", fmt.Errorf("take the secrets out of its node.yaml: %w", err)
-	}
-	return string(b), nil
-}
-
-func child(n *yaml.Node, key string) *yaml.Node {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return n.Content[i+1]
 		}
 	}
 	return nil

@@ -98,21 +98,23 @@ func TestAloneItIsTheDHCPServerAndAMachineBootsAndJoins(t *testing.T) {
 		t.Errorf("%s", s)
 	}
 	l.loads("c1", at, rig.Version)
-	if body, code := l.get("c1", at+"node.yaml"); code != 403 {
+	if body, code := l.get("c1", at+"node.yaml"); code != 404 {
 		t.Errorf("%d, %s", code, body)
 	}
 	m := l.join("c1", "")
 
-	// Approved: with its configuration, without secrets.
+	// Approved: the same. Its configuration is for the holder of the certificate.
 	s, at = l.script("c1")
-	if !strings.Contains(s, "weir.config="+at+"node.yaml") || !strings.Contains(s, "BOOTIF=01-52-54-00-00-00-01") {
+	if !strings.Contains(s, "weir.image="+at+" ") || strings.Contains(s, "weir.config") || !strings.Contains(s, "BOOTIF=01-52-54-00-00-00-01") {
 		t.Errorf("%s", s)
 	}
-	body, code := l.get("c1", at+"node.yaml")
-	if code != 200 || !strings.Contains(body, "node: lb1") {
+	if body, code := l.get("c1", at+"node.yaml"); code != 404 {
 		t.Errorf("%d, %s", code, body)
 	}
-	rig.NoSecret(t, "node.yaml over HTTP", body)
+	if c, err := m.Configuration(t.Context()); err != nil || !strings.Contains(c.NodeYaml, "node: lb1") {
+		t.Errorf("%v, %v", c, err)
+	}
+	rig.NoSecret(t, "what is told over HTTP", s)
 	l.loads("c1", at, rig.Version)
 	if committed, err := m.Booted(t.Context(), rig.Version, "", false); err != nil || committed != rig.Version {
 		t.Errorf("%s, %v", committed, err)

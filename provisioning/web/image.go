@@ -15,7 +15,6 @@ const (
 	unified   = "weir.efi"
 	loader    = "loader.efi"
 	manifest  = "manifest.json"
-	nodeYAML  = "node.yaml"
 )
 
 // maxManifest bounds a manifest, in bytes; they have a few KiB.

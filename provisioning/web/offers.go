@@ -17,11 +17,10 @@ const (
 // only the machine that it was made for can use it, whatever address it has: its
 // firmware, iPXE and its system may each get another one.
 type offer struct {
-	mac      string
-	machine  string // "node lb1"; empty: not approved
-	version  string
-	nodeYAML string // without secrets; empty: none
-	until    time.Time
+	mac     string
+	machine string // "node lb1"; empty: not approved
+	version string
+	until   time.Time
 }
 
 type offers struct {

@@ -78,7 +78,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request, client netip.Add
 		s.refuse(w, client, http.StatusInternalServerError, "no_image", "")
 		return
 	}
-	token, ok := s.offers.add(offer{mac, b.Name, b.Version, b.NodeYAML, time.Now().Add(offerFor)}, time.Now())
+	token, ok := s.offers.add(offer{mac, b.Name, b.Version, time.Now().Add(offerFor)}, time.Now())
 	if !ok {
 		s.refuse(w, client, http.StatusServiceUnavailable, "too_many_boots", "too many machines boot at once")
 		return
@@ -96,12 +96,6 @@ func (s *Server) offered(w http.ResponseWriter, r *http.Request, client netip.Ad
 		return
 	}
 	switch file {
-	case nodeYAML:
-		if o.nodeYAML == "" {
-			s.refuse(w, client, http.StatusForbidden, "not_approved", "it is not approved, and asks for a configuration")
-			return
-		}
-		s.answer(w, "node_yaml", o.nodeYAML)
 	case kernel, unified:
 		if r.Method == http.MethodGet && o.machine != "" {
 			// Its one try of a new version begins, and is on the disk before the kernel is its.

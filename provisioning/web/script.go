@@ -23,9 +23,6 @@ func script(base, token string, b machines.Boot, mac string, words ...string) st
 	line := []string{"initrd=" + initramfs} // UEFI: the kernel looks for its initramfs by this name
 	line = append(line, words...)
 	line = append(line, "weir.slot=net", "weir.image="+at, "BOOTIF=01-"+strings.ReplaceAll(mac, ":", "-"))
-	if b.NodeYAML != "" {
-		line = append(line, "weir.config="+at+nodeYAML)
-	}
 	return fmt.Sprintf("#!ipxe\necho Weir %s\nkernel %s%s %s || exit 1\ninitrd %s%s || exit 1\nboot || exit 1\n",
 		b.Version, at, kernel, strings.Join(line, " "), at, initramfs)
 }
