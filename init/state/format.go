@@ -14,13 +14,10 @@ import (
 // marked, see marked, or divided with an empty state partition, the last one.
 func (s *System) divide(d disk) (candidate, error) {
 	parts := stateOnly(d)
-	if s.Install {
+	if s.Install && d.size >= leastBootable {
 		parts = bootable()
 	}
 	all, pieces, ok := gpt.Divide(d.size, d.sector, d.seed, parts)
-	if !ok && s.Install {
-		all, pieces, ok = gpt.Divide(d.size, d.sector, d.seed, stateOnly(d)) // too small
-	}
 	if !ok {
 		return candidate{}, fmt.Errorf("%s is too small", s.device(d.name))
 	}

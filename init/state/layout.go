@@ -10,6 +10,10 @@ func stateOnly(d disk) []gpt.Part {
 	return []gpt.Part{{Label: Label, Type: gpt.LinuxData, ID: gpt.OwnID(d.seed)}}
 }
 
+// leastBootable is how large a disk has to be to become bootable, with 64 MiB for
+// state.
+const leastBootable = mib + image.BootSize + 2*image.SlotSize + 64*mib + mib
+
 // bootable is what one becomes that the machine boots from too: as the disk image,
 // with all the rest for state.
 func bootable() []gpt.Part {
