@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -118,7 +119,8 @@ func (l *Lab) approve(ctx context.Context, n topology.Node, b *EmptyBoot, starte
 		return err
 	}
 	b.Pending = time.Since(started)
-	if text, err := os.ReadFile(log); err != nil || !strings.Contains(string(text), "("+clients[b.Firmware]+") is told to load") {
+	asks := regexp.MustCompile(`\(` + clients[b.Firmware] + `\) (has address \S+ and )?is told to load`)
+	if text, err := os.ReadFile(log); err != nil || !asks.Match(text) {
 		return errors.Join(err, fmt.Errorf("provisiond was not asked by %s", b.Firmware))
 	}
 	err = waitFor(ctx, 10*time.Second, nil, func() error {
