@@ -28,6 +28,9 @@ func (s System) Bind(n NIC, others []string) error {
 			return err
 		}
 	}
+	if err := s.permitted(n, driver); err != nil {
+		return err
+	}
 	if n.Driver == driver {
 		return nil
 	}

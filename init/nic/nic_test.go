@@ -175,6 +175,25 @@ func TestANICBehindAnIOMMUGoesToVFIOAndAnotherToUIO(t *testing.T) {
 	}
 }
 
+func TestUnderSecureBootANICWithoutAnIOMMUIsRefusedWithTheRemedy(t *testing.T) {
+	for _, c := range []struct {
+		value, group string
+		refused      bool
+	}{{"\x06\x00\x00\x00\x01", "", true}, {"\x06\x00\x00\x00\x01", "4", false}, {"\x06\x00\x00\x00\x00", "", false}, {"", "", false}} {
+		m := newMachine(t)
+		m.add("0000:00:03.0", "0x020000", "virtio-pci", c.group)
+		m.write(secureBoot, c.value)
+		m.takes = "uio_pci_generic"
+		if c.group != "" {
+			m.takes = "vfio-pci"
+		}
+		err := m.Bind(m.List()[0], nil)
+		if (err != nil) != c.refused || c.refused && !strings.Contains(err.Error(), "enable the IOMMU (VT-d, AMD-Vi) in the firmware, or switch Secure Boot off") {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
 func TestADriverThatDoesNotTakeTheNICIsReportedWithAHint(t *testing.T) {
 	m := newMachine(t)
 	m.add("0000:00:03.0", "0x020000", "virtio-pci", "")

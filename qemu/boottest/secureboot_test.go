@@ -1,6 +1,7 @@
 package boottest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -99,10 +100,17 @@ func TestUnderSecureBootTheSignedDiskBootsAndServes(t *testing.T) {
 	n.eventuallySays("status", "slot a|read-write", patience)
 }
 
-func TestUnderSecureBootAnAlteredSlotIsRefused(t *testing.T) {
+func TestUnderSecureBootAnAlteredSlotIsRefusedAndTheOtherStarts(t *testing.T) {
 	s := newSecure(t)
-	n := switchOn(t, s.machine(vm.Boot{Disk: true}, s.disk(s.signed("loader.efi"), s.altered(s.signed("weir.efi")))))
+	good := s.signed("weir.efi")
+	d := s.disk(s.signed("loader.efi"), s.altered(s.signed("weir.efi")))
+	slotB := fmt.Sprintf("%s@@%dM", d, 1+(disk.BootSize+disk.SlotSize)>>20)
+	command(t, "mmd", "-i", slotB, "::EFI", "::EFI/weir")
+	command(t, "mcopy", "-i", slotB, good, "::"+disk.SlotPath)
+	n := switchOn(t, s.machine(vm.Boot{Disk: true}, d))
 	n.shows(slotRefused)
+	n.shows("Weir boot loader: starting slot b")
+	n.shows(secureKernel)
 }
 
 func TestLongUnderSecureBootTheSignedUnifiedImageServes(t *testing.T) {
@@ -111,6 +119,16 @@ func TestLongUnderSecureBootTheSignedUnifiedImageServes(t *testing.T) {
 	n.shows(secureKernel)
 	n.fine(uefiPatience, phases...)
 	n.serves(r)
+}
+
+// Lockdown forbids what uio needs.
+func TestLongUnderSecureBootANodeWithoutAnIOMMUSaysWhatToDo(t *testing.T) {
+	s := newSecure(t)
+	m := s.machine(vm.Boot{UKI: s.signed("weir.efi")}, stateDisk(t, good(t, freePort(t)).files()))
+	m.IOMMU = false
+	n := switchOn(t, m)
+	n.shows(secureKernel)
+	n.wants("nics", "failed", uefiPatience, "behind no IOMMU|enable the IOMMU|switch Secure Boot off", "reboot")
 }
 
 func TestLongUnderSecureBootWhatIsNotSignedOrAlteredIsRefused(t *testing.T) {
