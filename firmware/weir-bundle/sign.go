@@ -61,7 +61,8 @@ func newPublish(p *place) *cobra.Command {
 		Long: `Put what is staged and signed in force.
 
 Nothing is changed unless enough keys have signed. Snapshot and timestamp are signed
-with the online key; run it at least every two weeks, also when nothing is staged.`,
+with the online key. Have a timer run it every day, also when nothing is staged: it
+renews what has 15 days left.`,
 		Example: "  weir-bundle publish --online-key keys/online.key",
 		Args:    takes(),
 		RunE: func(c *cobra.Command, _ []string) error {
