@@ -56,7 +56,7 @@ func TestBadArgumentsEndWithTwo(t *testing.T) {
 	dir := t.TempDir()
 	for _, args := range [][]string{
 		{"nonsense"}, {"key", "nonsense"}, {"key", "new"}, {"sign", "x"}, {"sign"}, {"publish"}, {"verify", "x"}, {"merge", "x"}, {"--nonsense"},
-		{"status", "-o", "xml", "-r", dir}, {"targets", "add", "--days", "0"}, {"root", "new", "--days", "0", "-r", dir}, {"inspect"}, {"secureboot", "sign"},
+		{"status", "-o", "xml", "-r", dir}, {"targets", "add", "--days", "0"}, {"root", "new", "--days", "0", "-r", dir}, {"inspect"}, {"secureboot", "enrol"},
 	} {
 		if code, out, errs := weir(args...); code != 2 || out != "" || !strings.HasPrefix(errs, "weir-bundle: ") {
 			t.Errorf("%q: exit code %d, %q, %q", args, code, out, errs)

@@ -10,8 +10,7 @@ import (
 )
 
 func newSecureBoot(p *place) *cobra.Command {
-	return group("secureboot", "Make keys of UEFI Secure Boot, sign with them, enrol them in a virtual machine",
-		secureBootKeys(p), secureBootSign(), secureBootEnrol())
+	return group("secureboot", "Make keys of UEFI Secure Boot, and enrol them in a virtual machine", secureBootKeys(p), secureBootEnrol())
 }
 
 func secureBootKeys(p *place) *cobra.Command {
@@ -22,7 +21,7 @@ func secureBootKeys(p *place) *cobra.Command {
 		Long: `Make the keys PK, KEK and db, unless they are there.
 
 NAME.key is secret, NAME.cer is what the menus of firmware take. Whoever has db.key
-makes what machines with these keys start.`,
+makes what machines with these keys start. To sign an image: make image SIGN=FOLDER.`,
 		Example: "  weir-bundle secureboot keys\n  weir-bundle secureboot keys --keys /media/key/secureboot",
 		Args:    takes(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -31,29 +30,6 @@ makes what machines with these keys start.`,
 				fmt.Fprintf(c.OutOrStdout(), "made keys of Secure Boot in %s\n", k.Dir)
 			}
 			return err
-		},
-	}
-	addSecureKeys(c, &k)
-	return c
-}
-
-func secureBootSign() *cobra.Command {
-	var k secureboot.Keys
-	c := &cobra.Command{
-		Use:   "sign FILE...",
-		Short: "Sign EFI programs with the db key, in place",
-		Long: `Sign EFI programs with the db key, in place.
-
-make image SIGN=FOLDER does it for an image, and puts what is signed on its disk.`,
-		Example: "  weir-bundle secureboot sign weir.efi loader.efi",
-		Args:    takes("FILE..."),
-		RunE: func(_ *cobra.Command, args []string) error {
-			for _, path := range args {
-				if err := k.Sign(path, path); err != nil {
-					return err
-				}
-			}
-			return nil
 		},
 	}
 	addSecureKeys(c, &k)
