@@ -59,6 +59,9 @@ func (b *build) run() error {
 		}
 	}
 	fmt.Print(table(m, relative(b.source, b.out)))
+	if b.trust == developmentRoot {
+		fmt.Println("\nIt takes updates of development keys. For machines that serve: make image TRUST=root.json (docs/releases.md)")
+	}
 	return nil
 }
 

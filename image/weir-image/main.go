@@ -17,7 +17,7 @@ func main() {
 	flag.StringVar(&b.bin, "bin", "build/bin", "folder with Weir's programs")
 	flag.StringVar(&b.out, "out", "build/image", "folder to write the image into")
 	flag.StringVar(&b.work, "work", "build/image-work", "folder for what can be used again in the next build")
-	flag.StringVar(&b.trust, "trust", "build/keys/root.json", "root of the updates that the image takes")
+	flag.StringVar(&b.trust, "trust", developmentRoot, "root of the updates that the image takes")
 	flag.StringVar(&b.sign, "sign", "", "folder with keys of Secure Boot, to sign what firmware starts")
 	flag.StringVar(&b.firmware, "firmware", "", "folder with files for /lib/firmware, if there are any")
 	flag.BoolVar(&b.updateLock, "update-lock", false, "write the lock file anew from what is used")

@@ -8,6 +8,9 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
+// developmentRoot is that of the keys which weir-bundle makes on first use.
+const developmentRoot = "build/keys/root.json"
+
 // readTrust reads the root whose keys the image will take updates from. It has to
 // be one that its own keys have signed: a node would refuse every update with it.
 func readTrust(path string) ([]byte, error) {
