@@ -35,7 +35,7 @@ PACKAGES := build-essential ca-certificates pkg-config \
 	qemu-system-x86 ovmf ipxe-qemu systemd-boot-efi \
 	zstd kmod binutils mtools dosfstools gdisk e2fsprogs \
 	dnsmasq-base ipxe busybox \
-	systemd debootstrap sbsigntool
+	systemd debootstrap sbsigntool swtpm
 
 .PHONY: help deps have-deps node build image bundle deb check test test-long run pxe-run up down lab-run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
 

@@ -111,11 +111,20 @@ const provisiondFile = "correct machines and template in provisiond.yaml, and re
 
 const provisiondRemedy = "look whether provisiond and the way to it are up, and reboot"
 
+// kept is where the machine's key is.
+func kept() string {
+	key, err := enrolclient.Key(identityDir)
+	if err != nil {
+		return "lost: " + err.Error()
+	}
+	return enrolclient.Kept(key)
+}
+
 // waits is how a machine stands that is not approved.
 func waits(source, fingerprint string, err error) phase.Outcome {
 	if err != nil {
 		return phase.Fail(provisiondRemedy, "%s: %s", source, status.Convert(err).Message())
 	}
 	return phase.Fail("compare the fingerprint, then: weirctl machine approve "+fingerprint[:16],
-		"this machine waits for approval; its key's fingerprint is %s", fingerprint)
+		"this machine waits for approval; its key's fingerprint is %s; the key is %s", fingerprint, kept())
 }

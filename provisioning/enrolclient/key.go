@@ -20,6 +20,7 @@ import (
 
 	"weir/services/api"
 	"weir/services/identity"
+	"weir/services/identity/tpmkey"
 )
 
 // Names of the files in a machine's identity folder.
@@ -34,7 +35,8 @@ func Files(dir string) identity.Files {
 	return identity.Files{CA: filepath.Join(dir, caFile), Cert: filepath.Join(dir, certFile), Key: filepath.Join(dir, keyFile)}
 }
 
-// Key reads the machine's key, or makes it.
+// Key reads the machine's key, or makes it: in its TPM if it has one that can, else
+// in the folder.
 func Key(dir string) (crypto.Signer, error) {
 	path := filepath.Join(dir, keyFile)
 	text, err := os.ReadFile(path)
@@ -48,6 +50,13 @@ func Key(dir string) (crypto.Signer, error) {
 	if block == nil {
 		return nil, fmt.Errorf("%s is not PEM; remove it, and the machine makes another key and has to be approved again", path)
 	}
+	if block.Type == tpmkey.PEMType {
+		k, err := tpmkey.Parse(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return k, nil
+	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	signer, ok := key.(crypto.Signer)
 	if err != nil || !ok {
@@ -59,6 +68,13 @@ func Key(dir string) (crypto.Signer, error) {
 func makeKey(dir, path string) (crypto.Signer, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the machine's key: %w", err)
+	}
+	if k, err := tpmkey.Open(); err == nil {
+		text, err := k.Encode()
+		if err != nil {
+			return nil, err
+		}
+		return k, write(path, text, 0o600)
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -122,6 +138,14 @@ func Fingerprint(key crypto.Signer) (string, error) {
 	}
 	sum := sha256.Sum256(der)
 	return hex.EncodeToString(sum[:]), nil
+}
+
+// Kept is where a key is, for people.
+func Kept(key crypto.Signer) string {
+	if _, ok := key.(*tpmkey.Key); ok {
+		return "in its TPM"
+	}
+	return "in its state"
 }
 
 // Request is a certificate request for the key (RFC 2986), in DER. It names

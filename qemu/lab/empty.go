@@ -2,8 +2,10 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"google.golang.org/grpc"
@@ -20,6 +22,7 @@ type empty struct {
 	machines *virtual
 	natives  int
 	install  bool // the image onto the machines' disks, which are large enough
+	tpm      bool // machines have one, and no disk
 }
 
 // NewEmpty describes such a lab: the nodes of the topology are native, those that
@@ -36,6 +39,36 @@ const emptyMemory = 1024
 
 // installDisk has room for the image and state, in MiB.
 const installDisk = 768
+
+// tpmName is the program that is a machine's TPM.
+const tpmName = "swtpm"
+
+// TPMMachines gives machines a TPM and no disk from now on.
+func (l *Lab) TPMMachines() { l.kind.(*empty).tpm = true }
+
+func (k *empty) tpmSocket(id string) string { return filepath.Join(k.machineDir(id), "tpm.sock") }
+
+// tpmProgram is a machine's TPM, whose state outlives its power.
+func (k *empty) tpmProgram(n topology.Node) (program, error) {
+	dir := filepath.Join(k.machineDir(n.ID), "tpm")
+	if err := errors.Join(os.MkdirAll(dir, 0o700), removeIfThere(k.tpmSocket(n.ID))); err != nil {
+		return program{}, fmt.Errorf("prepare the TPM of %s: %w", n.ID, err)
+	}
+	return program{machine: n.ID, name: tpmName, namespace: topology.FabricName, argv: []string{"swtpm", "socket", "--tpm2",
+		"--tpmstate", "dir=" + dir, "--ctrl", "type=unixio,path=" + k.tpmSocket(n.ID)}}, nil
+}
+
+// awaitTPM waits until the TPM can be used.
+func (k *empty) awaitTPM(n topology.Node) error {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(k.tpmSocket(n.ID)); err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the TPM of %s makes no socket: see %s", n.ID, filepath.Join(k.machineDir(n.ID), tpmName+".log"))
+		}
+	}
+}
 
 // InstallMachines has provisiond want the image on the disks of machines from now on.
 func (l *Lab) InstallMachines() { l.kind.(*empty).install = true }
@@ -79,14 +112,26 @@ func (k *empty) prepare(n topology.Node) error {
 
 func (k *empty) programs(id string) []string {
 	if n, ok := k.node(id); ok && k.isMachine(n) {
+		if k.tpm {
+			return append([]string{tpmName}, k.machines.programs(id)...)
+		}
 		return k.machines.programs(id)
 	}
 	return k.native.programs(id)
 }
 
 func (k *empty) program(n topology.Node, name string) (program, error) {
+	if name == tpmName {
+		return k.tpmProgram(n)
+	}
+	if k.isMachine(n) && k.tpm {
+		if err := k.awaitTPM(n); err != nil {
+			return program{}, err
+		}
+	}
 	return k.of(n).program(n, name)
 }
+
 func (k *empty) dial(n topology.Node) (*grpc.ClientConn, error) { return k.of(n).dial(n) }
 func (k *empty) link(n topology.Node, side Side, up bool) error { return k.of(n).link(n, side, up) }
 func (k *empty) describe(n topology.Node, info *NodeInfo)       { k.of(n).describe(n, info) }
@@ -95,6 +140,9 @@ func (k *empty) describe(n topology.Node, info *NodeInfo)       { k.of(n).descri
 func (k *empty) bootsFrom(firmware string) {
 	k.machines.change = func(m *vm.Machine) {
 		m.Memory, m.Headless, m.Boot = emptyMemory, false, vm.Boot{Network: firmware}
+		if k.tpm {
+			m.TPM, m.Disks = k.tpmSocket(m.Name), nil
+		}
 		for i := range m.NICs {
 			m.NICs[i].Boot = m.NICs[i].Name == controlLAN
 		}

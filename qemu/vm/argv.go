@@ -61,6 +61,9 @@ func (m *Machine) Argv(accel string) []string {
 			"-object", fmt.Sprintf("memory-backend-file,id=erst,size=%d,mem-path=%s,share=on", erstBytes, comma(m.crashFile())),
 			"-device", "acpi-erst,memdev=erst")
 	}
+	if m.TPM != "" {
+		argv = append(argv, "-chardev", "socket,id=tpm,path="+comma(m.TPM), "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0")
+	}
 	if m.NoReboot {
 		argv = append(argv, "-no-reboot")
 	}

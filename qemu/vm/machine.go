@@ -30,6 +30,8 @@ type Machine struct {
 	// CrashStore gives its ACPI a persistent store (ERST) in Dir, where the
 	// kernel keeps its last words.
 	CrashStore bool
+	// TPM is the control socket of an swtpm(8) that is its TPM 2.0; empty: it has none.
+	TPM string
 	// Headless leaves the display out, and with it the console there.
 	Headless bool
 	// NoReboot ends QEMU where the machine would boot again.

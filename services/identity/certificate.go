@@ -1,13 +1,17 @@
 package identity
 
 import (
+	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io/fs"
 	"os"
 	"sync"
 	"time"
+
+	"weir/services/identity/tpmkey"
 )
 
 // pair is an identity's certificate and key. A renewed certificate, which is
@@ -43,7 +47,7 @@ func (p *pair) load() error {
 	if p.read != nil && os.SameFile(p.read, info) && p.read.ModTime().Equal(info.ModTime()) && p.read.Size() == info.Size() {
 		return nil
 	}
-	cert, err := tls.LoadX509KeyPair(p.files.Cert, p.files.Key)
+	cert, err := readPair(p.files)
 	if err != nil {
 		return fmt.Errorf("read the certificate %s: %w", p.files.Cert, err)
 	}
@@ -52,6 +56,30 @@ func (p *pair) load() error {
 	}
 	p.cert, p.read = &cert, info
 	return nil
+}
+
+// readPair reads a certificate and its key, which may be in the machine's TPM.
+func readPair(f Files) (tls.Certificate, error) {
+	key, err := os.ReadFile(f.Key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	block, _ := pem.Decode(key)
+	if block == nil || block.Type != tpmkey.PEMType {
+		return tls.LoadX509KeyPair(f.Cert, f.Key)
+	}
+	leaf, err := readCert(f.Cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	k, err := tpmkey.Parse(block.Bytes)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("%s: %w", f.Key, err)
+	}
+	if public, ok := leaf.PublicKey.(*ecdsa.PublicKey); !ok || !public.Equal(k.Public()) {
+		return tls.Certificate{}, fmt.Errorf("it is not of the key in %s", f.Key)
+	}
+	return tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: k, Leaf: leaf, SupportedSignatureAlgorithms: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256}}, nil
 }
 
 // Certificate is the one in use.
