@@ -67,7 +67,7 @@ func run(ctx context.Context, log *slog.Logger, path string) error {
 	background, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	work.Go(func() { s.Run(background) })
-	nodes := rollouts.NewNodes(me)
+	nodes := rollouts.NewNodes(me, st.CallsFrom)
 	defer nodes.Close()
 	upgrades := rollouts.New(log, st, nodes, s.Members)
 	work.Go(func() { upgrades.Run(background) })

@@ -96,7 +96,7 @@ func (r *Rig) Start() {
 	g := service.NewServer(me)
 	s.Register(g)
 	upgrades := rollouts.New(slog.New(slog.DiscardHandler), st, r.Nodes, s.Members)
-	upgrades.Pace = 10 * time.Millisecond
+	upgrades.Pace, upgrades.Bear = 10*time.Millisecond, 0
 	upgrades.Register(g)
 	work.Go(func() { upgrades.Run(ctx) })
 	work.Go(func() { _ = g.Serve(l) })

@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"strconv"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -28,57 +27,91 @@ import (
 // adminPort is where nodes listen for who may operate them (contract).
 const adminPort = 6090
 
-// askTimeout bounds one question to a node, checkTimeout one that has it look at
-// its repository.
+// askTimeout bounds one question to a node, which may be busy, and checkTimeout one
+// that has it look at its repository.
 const (
-	askTimeout   = 5 * time.Second
+	askTimeout   = 10 * time.Second
 	checkTimeout = 45 * time.Second
 )
 
-// Nodes calls nodes over mutual TLS, on their fabric addresses.
+// Nodes calls nodes over mutual TLS, at the addresses that they call the service
+// from, which are those of the control network if there is one, or else on the
+// fabric.
 type Nodes struct {
-	me *identity.Identity
+	me     *identity.Identity
+	caller func(ctx context.Context, node string) string // where it calls from; empty: not known
 
 	mu    sync.Mutex
-	conns map[string]*grpc.ClientConn // by address
+	links map[string]*link // by node
 }
 
-// NewNodes calls as this identity, which is a configuration service's.
-func NewNodes(me *identity.Identity) *Nodes {
-	return &Nodes{me: me, conns: map[string]*grpc.ClientConn{}}
+// link is the way to a node.
+type link struct {
+	*grpc.ClientConn
+	at netip.Addr
+}
+
+// NewNodes calls as this identity, which is a configuration service's. caller tells
+// the address that a node calls the service from.
+func NewNodes(me *identity.Identity, caller func(ctx context.Context, node string) string) *Nodes {
+	return &Nodes{me: me, caller: caller, links: map[string]*link{}}
 }
 
 // Close ends all connections.
 func (n *Nodes) Close() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for at, c := range n.conns {
-		c.Close()
-		delete(n.conns, at)
+	for id, l := range n.links {
+		l.Close()
+		delete(n.links, id)
 	}
 }
 
-func (n *Nodes) conn(m *config.Member) (*grpc.ClientConn, error) {
-	at := net.JoinHostPort(m.South.String(), strconv.Itoa(adminPort))
+// link is the way to a node that is in use, or a new one.
+func (n *Nodes) link(ctx context.Context, m *config.Member) (*link, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if c := n.conns[at]; c != nil {
-		return c, nil
+	if l := n.links[m.ID]; l != nil {
+		return l, nil
 	}
+	at := m.South
+	if a, err := netip.ParseAddr(n.caller(ctx, m.ID)); err == nil {
+		at = a
+	}
+	return n.open(m, at)
+}
+
+func (n *Nodes) open(m *config.Member, at netip.Addr) (*link, error) {
 	// A node that restarts is called again soon.
 	again := backoff.Config{BaseDelay: time.Second, Multiplier: 1, MaxDelay: time.Second}
-	c, err := grpc.NewClient("passthrough:"+at, grpc.WithTransportCredentials(credentials.NewTLS(n.me.Client(identity.Node))),
+	c, err := grpc.NewClient("passthrough:"+netip.AddrPortFrom(at, adminPort).String(), grpc.WithTransportCredentials(credentials.NewTLS(n.me.Client(identity.Node))),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: again, MinConnectTimeout: askTimeout}))
 	if err != nil {
 		return nil, err
 	}
-	n.conns[at] = c
-	return c, nil
+	l := &link{c, at}
+	n.links[m.ID] = l
+	return l, nil
+}
+
+// other gives up a way that leads nowhere: the next call goes by the fabric, or
+// anew by where the node calls from.
+func (n *Nodes) other(m *config.Member, l *link) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.links[m.ID] != l {
+		return
+	}
+	l.Close()
+	delete(n.links, m.ID)
+	if l.at != m.South {
+		_, _ = n.open(m, m.South)
+	}
 }
 
 // Look is what a node says of itself; an error is why it says nothing.
 func (n *Nodes) Look(ctx context.Context, m *config.Member) (*api.NodeStatus, error) {
-	c, err := n.conn(m)
+	c, err := n.link(ctx, m)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +119,9 @@ func (n *Nodes) Look(ctx context.Context, m *config.Member) (*api.NodeStatus, er
 	defer cancel()
 	s, err := api.NewAdminClient(c).Status(ctx, &api.NodeStatusRequest{})
 	if err != nil {
+		if code := status.Code(err); code == codes.Unavailable || code == codes.DeadlineExceeded {
+			n.other(m, c)
+		}
 		return nil, errors.New(status.Convert(err).Message())
 	}
 	if s.Id != m.ID {
@@ -96,7 +132,7 @@ func (n *Nodes) Look(ctx context.Context, m *config.Member) (*api.NodeStatus, er
 
 // Check has a node look at its repository.
 func (n *Nodes) Check(ctx context.Context, m *config.Member) (*api.UpdateCheck, error) {
-	c, err := n.conn(m)
+	c, err := n.link(ctx, m)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +150,7 @@ var errTransient = errors.New("the call did not come through")
 
 // Act does something at a node, and returns when it is done, or refused there.
 func (n *Nodes) Act(ctx context.Context, m *config.Member, a rollout.Action) error {
-	c, err := n.conn(m)
+	c, err := n.link(ctx, m)
 	if err != nil {
 		return err
 	}

@@ -38,13 +38,14 @@ type Rollouts struct {
 	store   *store.Store
 	nodes   Caller
 	members func() []config.Member // of the cluster file; nil: it is not known yet
-	// Pace is between two looks at the nodes.
-	Pace time.Duration
+	// Pace is between two looks at the nodes, and Bear how long one may be silent
+	// before an upgrade is not begun.
+	Pace, Bear time.Duration
 }
 
 // New takes part in the upgrades of a cluster.
 func New(log *slog.Logger, s *store.Store, nodes Caller, members func() []config.Member) *Rollouts {
-	return &Rollouts{log: log, store: s, nodes: nodes, members: members, Pace: time.Second}
+	return &Rollouts{log: log, store: s, nodes: nodes, members: members, Pace: time.Second, Bear: 20 * time.Second}
 }
 
 // Run carries upgrades on while no other front-end does, until ctx ends.

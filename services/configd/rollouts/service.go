@@ -204,6 +204,10 @@ func all(checks []*api.UpdateCheck, version string) bool {
 func (r *Rollouts) ask(ctx context.Context, m *config.Member) (*api.UpdateCheck, string) {
 	name := "node " + m.ID + ": "
 	s, err := r.nodes.Look(ctx, m)
+	for began := time.Now(); err != nil && time.Since(began) < r.Bear && ctx.Err() == nil; {
+		pause(ctx, r.Pace)
+		s, err = r.nodes.Look(ctx, m)
+	}
 	switch {
 	case err != nil:
 		return nil, name + "it does not answer: " + err.Error()

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"weir/services/api"
@@ -217,11 +219,24 @@ func (s *Service) Report(ctx context.Context, r *api.Registration) (*api.Reporte
 		return nil, errAway
 	}
 	err = s.store.Register(ctx, registrant(who), store.Registration{
-		Version: r.Version, Boot: r.Boot, Store: r.Store, Revision: r.Revision, Error: r.Error, Seen: time.Now()})
+		Version: r.Version, Boot: r.Boot, Store: r.Store, Revision: r.Revision, Error: r.Error, Seen: time.Now(), From: from(ctx)})
 	if err != nil {
 		return nil, storeError(err)
 	}
 	return &api.Reported{Approved: k.approved(registrant(who))}, nil
+}
+
+// from is the address of the caller; empty: it is not known.
+func from(ctx context.Context) string {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return ""
+	}
+	at, err := netip.ParseAddrPort(p.Addr.String())
+	if err != nil {
+		return ""
+	}
+	return at.Addr().Unmap().String()
 }
 
 func storeError(err error) error {

@@ -161,7 +161,8 @@ type Registration struct {
 	Store    string    `json:"store"`
 	Revision int64     `json:"revision"` // in force
 	Error    string    `json:"error"`
-	Seen     time.Time `json:"seen"` // by the clock of the front-end that it spoke to
+	Seen     time.Time `json:"seen"`           // by the clock of the front-end that it spoke to
+	From     string    `json:"from,omitempty"` // address that it called from
 }
 
 // Register stores a report.
@@ -196,4 +197,16 @@ func (s *Store) Registrations(ctx context.Context) (map[Registrant]Registration,
 		out[Registrant{kind, id}] = one
 	}
 	return out, nil
+}
+
+// CallsFrom is the address from which a node has reported last; empty: it has not.
+func (s *Store) CallsFrom(ctx context.Context, node string) string {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	r, err := s.etcd.Get(ctx, s.registrationKey(Registrant{"node", node}))
+	var one Registration
+	if err != nil || len(r.Kvs) == 0 || json.Unmarshal(r.Kvs[0].Value, &one) != nil {
+		return ""
+	}
+	return one.From
 }
