@@ -1,6 +1,8 @@
 package machines
 
 import (
+	"slices"
+
 	"weir/provisioning/trial"
 	"weir/services/config"
 )
@@ -52,14 +54,22 @@ func (g *Registry) Taken(name, version string) error {
 func (g *Registry) Booted(name, version, failed string, installed bool) (committed string, err error) {
 	err = g.change(name, func(s trial.State) trial.State {
 		s.Installed = installed
-		if failed == "" {
+		switch {
+		case failed != "":
+			return s.Bad(version, failed)
+		case s.Trial == version || g.gives(version):
 			return s.Good(version)
 		}
-		return s.Bad(version, failed)
+		return s // no version of ours
 	})
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.boots[name].Committed, err
+}
+
+// gives reports whether some machine is to run a version.
+func (g *Registry) gives(version string) bool {
+	return version == g.version || slices.ContainsFunc(g.entries, func(e *Entry) bool { return e.Version == version })
 }
 
 func (g *Registry) change(name string, next func(trial.State) trial.State) error {

@@ -293,3 +293,13 @@ func TestMistakesInEntriesAreFoundBeforeAMachineAsks(t *testing.T) {
 		}
 	}
 }
+
+func TestAMachineCommitsNothingThatNobodyGives(t *testing.T) {
+	r := rig.New(t)
+	approve(t, r, enrolled(t, r, hardware(t, mac1, "", "")), "", "")
+	for _, c := range []struct{ version, want string }{{"..", ""}, {"9.9.9", ""}, {rig.Version, rig.Version}} {
+		if got, err := r.Registry.Booted("node lb1", c.version, "", false); err != nil || got != c.want {
+			t.Errorf("%s: %q, %v, want %q", c.version, got, err, c.want)
+		}
+	}
+}

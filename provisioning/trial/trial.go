@@ -47,9 +47,11 @@ func (s State) Taken(version string) State {
 }
 
 // Good notes that the machine runs a version and is well. A version that was
-// given up stays given up: it could only be an old message.
+// given up stays given up: it could only be an old message. A machine that was
+// approved after it had booted was offered nothing under its name.
 func (s State) Good(version string) State {
-	if version == s.Trial && s.Offered && s.Failed == "" {
+	first := s.Committed == "" && s.Trial == ""
+	if first || version == s.Trial && s.Offered && s.Failed == "" {
 		return State{Committed: version, Installed: s.Installed}
 	}
 	return s

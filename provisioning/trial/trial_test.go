@@ -27,6 +27,12 @@ func TestAGoodVersionIsCommitted(t *testing.T) {
 	}
 }
 
+func TestAMachineThatWasApprovedWhileItRanCommitsWhatItRuns(t *testing.T) {
+	if s := (State{}).Good("1"); s != (State{Committed: "1"}) {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestAVersionThatNeverReportsIsTriedOnce(t *testing.T) {
 	s := State{Committed: "1"}
 	for i, want := range []string{"2", "1", "1", "1"} {
