@@ -236,15 +236,18 @@ func upgradable(t *testing.T, r *frr, p *published, deadline time.Duration, more
 	m := machine(t, diskImage(t, files))
 	m.Boot.Kernel, m.Boot.Initrd, m.Boot.Cmdline, m.Boot.Disk = "", "", "", true
 	n := switchOn(t, m)
-	n.serves(r)
-	n.runs(builtVersion(t))
+	n.servesLate(r)
+	n.eventuallySays("upgrades", "version "+builtVersion(t)+" runs", patience)
 	return n
 }
 
-// runs waits until a version runs and nothing is under way.
-func (n *node) runs(version string) {
+// servesLate is serves, of a machine that starts through OVMF.
+func (n *node) servesLate(r *frr) {
 	n.t.Helper()
-	n.eventuallySays("upgrades", "version "+version+" runs", uefiPatience)
+	if err := r.awaitRoute(uefiPatience); err != nil {
+		n.t.Fatalf("%v; the console says:\n%s", err, n.ask("status"))
+	}
+	n.serves(r)
 }
 
 // confirm runs a command that asks whether it is meant.

@@ -2,6 +2,7 @@ package boottest
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -9,7 +10,7 @@ import (
 )
 
 // A version on trial starts through OVMF, and again when it has not proved good.
-const trialPatience = 8 * time.Minute
+const trialPatience = 12 * time.Minute
 
 func TestANodeGoesToAVersionOfItsRepositoryAndBack(t *testing.T) {
 	r := startRouter(t)
@@ -19,11 +20,11 @@ func TestANodeGoesToAVersionOfItsRepositoryAndBack(t *testing.T) {
 	n.confirm("upgrade", "the machine restarts into it")
 	n.bootsAgain()
 	n.eventuallySays("upgrades", "version 0.99.0 runs|the last upgrade, to 0.99.0 in slot b, is committed|b 0.99.0 good runs, committed", uefiPatience)
-	n.serves(r)
+	n.servesLate(r)
 	n.confirm("rollback", "the machine restarts into version "+builtVersion(t))
 	n.bootsAgain()
 	n.eventuallySays("upgrades", "a "+builtVersion(t)+" good runs, committed|b 0.99.0 good|is committed", uefiPatience)
-	n.serves(r)
+	n.servesLate(r)
 }
 
 func TestLongANodeGoesToAVersionOfABundle(t *testing.T) {
@@ -38,75 +39,72 @@ func TestLongANodeGoesToAVersionOfABundle(t *testing.T) {
 	n.confirm("upgrade /var/lib/weir/weir.bundle", "the machine restarts into it")
 	n.bootsAgain()
 	n.eventuallySays("upgrades", "version 0.99.0 runs|is committed", uefiPatience)
-	n.serves(r)
+	n.servesLate(r)
 }
 
-// goesBack has a bad version tried. The node must come back by itself, serve, and
-// say why.
-func goesBack(t *testing.T, v variant, reason string) {
+// Every bad release leaves by itself: the node comes back, serves, and says why.
+func TestLongABadVersionGoesBack(t *testing.T) {
 	r := startRouter(t)
 	p := publish(t)
-	v.version = "0.99.0"
-	p.add(v)
 	n := upgradable(t, r, p, 75*time.Second, nil)
-	n.confirm("upgrade", "the machine restarts into it")
-	n.comesBack(r, reason)
+	for i, c := range []struct {
+		name   string
+		boots  int // that come to user space, its own and that of the old version
+		bad    variant
+		reason string
+		while  func() (end func()) // what happens during its trial
+	}{
+		{name: "its kernel panics", boots: 1, bad: variant{words: "rdinit=/none root=/dev/none"}, reason: "did not reach user space"},
+		{name: "its kernel hangs", boots: 1, bad: variant{hangs: true}, reason: "did not reach user space"},
+		{name: "its init exits", boots: 1, bad: variant{files: map[string]string{"init": "#!/bin/sh\nexit 0\n"}}, reason: "did not reach user space"},
+		{name: "its dataplane crashes in a loop", boots: 2, bad: variant{files: map[string]string{"bin/dataplane": "#!/bin/sh\nexit 3\n"}}, reason: "the dataplane does not forward"},
+		{name: "it does not reach the router", boots: 2, reason: "no router is reached", while: r.hold},
+		{name: "it cannot read the configuration", boots: 2, reason: "boot phase configuration failed",
+			bad: variant{source: [3]string{"services/config/node.go", "`yaml:\"node\" need:\"yes\"`", "`yaml:\"id\" need:\"yes\"`"}}},
+		{name: "it cannot run updated", boots: 2, bad: variant{files: map[string]string{"bin/updated": "#!/bin/sh\nexit 3\n"}}, reason: "the machine was reset before its health was decided"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n.t, r.t = t, t
+			c.bad.version = fmt.Sprintf("0.99.%d", i)
+			p.add(c.bad)
+			n.confirm("upgrade "+c.bad.version, "the machine restarts into it")
+			n.tried(r, c.boots, c.while, c.bad.version, c.reason)
+		})
+		n.t, r.t = t, t
+	}
 }
 
-// comesBack waits for the old version after a trial.
-func (n *node) comesBack(r *frr, reason string) {
+// tried waits until a version has been tried and given up. With it, so many boots
+// come to user space.
+func (n *node) tried(r *frr, boots int, while func() (end func()), version, reason string) {
 	n.t.Helper()
-	n.bootsAgain()
-	eventually(n.t, trialPatience, func() error {
-		if !strings.Contains(n.Text()[n.life:], "rolled back") && !strings.Contains(oneLine(n.ask("upgrades")), "version "+builtVersion(n.t)+" runs") {
-			return errors.New("the old version does not run")
-		}
-		return nil
-	})
-	// The second mention is that of the state database.
-	n.eventuallySays("upgrades", "version "+builtVersion(n.t)+" runs|is rolled back|b 0.99.0 bad|"+reason+"|UPGRADE TIME TO REASON rolled back", patience)
-	n.serves(r)
-}
-
-func TestLongAVersionWhoseKernelPanicsGoesBack(t *testing.T) {
-	goesBack(t, variant{words: "rdinit=/none root=/dev/none"}, "did not reach user space")
-}
-
-func TestLongAVersionWhoseKernelHangsGoesBack(t *testing.T) {
-	goesBack(t, variant{hangs: true}, "did not reach user space")
-}
-
-func TestLongAVersionWhoseInitExitsGoesBack(t *testing.T) {
-	goesBack(t, variant{files: map[string]string{"init": "#!/bin/sh\nexit 0\n"}}, "did not reach user space")
-}
-
-func TestLongAVersionWhoseDataplaneCrashesInALoopGoesBack(t *testing.T) {
-	goesBack(t, variant{files: map[string]string{"bin/dataplane": "#!/bin/sh\nexit 3\n"}}, "the dataplane does not forward")
-}
-
-func TestLongAVersionThatCannotRunUpdatedGoesBack(t *testing.T) {
-	goesBack(t, variant{files: map[string]string{"bin/updated": "#!/bin/sh\nexit 3\n"}}, "the machine was reset before its health was decided")
-}
-
-func TestLongAVersionThatCannotReadTheConfigurationGoesBack(t *testing.T) {
-	goesBack(t, variant{source: [3]string{"services/config/node.go", "`yaml:\"node\" need:\"yes\"`", "`yaml:\"id\" need:\"yes\"`"}},
-		"boot phase configuration failed")
-}
-
-func TestLongAVersionThatDoesNotReachTheRouterGoesBack(t *testing.T) {
-	r := startRouter(t)
-	p := publish(t)
-	p.add(variant{version: "0.99.0"})
-	n := upgradable(t, r, p, 75*time.Second, nil)
-	n.confirm("upgrade", "the machine restarts into it")
-	release := r.hold()
-	n.bootsAgain()
-	eventually(t, trialPatience, func() error {
-		if !strings.Contains(n.Text()[n.life:], "asked for by updated") {
-			return errors.New("the version on trial stays")
-		}
-		return nil
-	})
-	release()
-	n.comesBack(r, "no router is reached")
+	began := len(n.Text())
+	come := func(boots int) {
+		n.t.Helper()
+		eventually(n.t, trialPatience, func() error {
+			if there := strings.Count(n.Text()[began:], "] state "); there < boots {
+				return fmt.Errorf("%d of %d boots have come to their state partition", there, boots)
+			}
+			return nil
+		})
+	}
+	if while != nil {
+		end := while()
+		come(1)
+		_, trial, _ := strings.Cut(n.Text()[began:], "] state ")
+		onTrial := len(n.Text()) - len(trial)
+		eventually(n.t, trialPatience, func() error {
+			if !strings.Contains(n.Text()[onTrial:], "asked for by updated") {
+				return errors.New("the version on trial stays")
+			}
+			return nil
+		})
+		end()
+	}
+	come(boots)
+	n.life = began
+	// In the record, and in the state database.
+	n.eventuallySays("upgrades", "version "+builtVersion(n.t)+" runs|the last upgrade, to "+version+" in slot b, is rolled back|b "+version+" bad|"+
+		reason+"|UPGRADE TIME TO REASON rolled back", uefiPatience)
+	n.servesLate(r)
 }
