@@ -15,7 +15,7 @@ type Fact struct {
 	Silent    string
 	SilentFor time.Duration
 	Version   string        // that runs
-	Up        time.Duration // since the kernel started
+	Up        time.Duration // since the kernel started; 0: not known
 	Leaving   bool          // it was told to leave, and may have done so
 	Drained   bool          // nothing depends on it any more
 	// Unwell is why it is not in full service (announced by its neighbours, with
@@ -71,7 +71,7 @@ func (f *Fact) armed() bool { return f.proving() || f.Update.GetState() == "trie
 
 // restarted reports whether the machine has started anew since it was told to.
 func (f *Fact) restarted(n *Node, now time.Time) bool {
-	return n.Told.IsZero() || f.Up < now.Sub(n.Told)
+	return n.Told.IsZero() || f.Up > 0 && f.Up < now.Sub(n.Told)
 }
 
 // ready reports whether the slot that does not run has a version that can be

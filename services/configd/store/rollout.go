@@ -51,7 +51,7 @@ func (s *Store) WaitRollout(ctx context.Context, revision int64, longest time.Du
 // Alone waits until no other front-end does this, and then runs fn. Its context
 // ends when that is not sure any more; what it writes with mine is refused then.
 func (s *Store) Alone(ctx context.Context, fn func(ctx context.Context, mine clientv3.Cmp)) error {
-	session, err := concurrency.NewSession(s.etcd, concurrency.WithTTL(runnerTTL), concurrency.WithContext(context.WithoutCancel(ctx)))
+	session, err := s.session(ctx)
 	if err != nil {
 		return fmt.Errorf("ask etcd for a lease: %w", err)
 	}
@@ -71,4 +71,15 @@ func (s *Store) Alone(ctx context.Context, fn func(ctx context.Context, mine cli
 	}()
 	fn(ctx, m.IsOwner())
 	return nil
+}
+
+// session is a lease that is kept until it is closed, also when ctx ends before.
+func (s *Store) session(ctx context.Context) (*concurrency.Session, error) {
+	short, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	lease, err := s.etcd.Grant(short, runnerTTL)
+	if err != nil {
+		return nil, err
+	}
+	return concurrency.NewSession(s.etcd, concurrency.WithLease(lease.ID), concurrency.WithTTL(runnerTTL), concurrency.WithContext(context.WithoutCancel(ctx)))
 }
