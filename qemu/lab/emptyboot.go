@@ -95,7 +95,7 @@ func (l *Lab) approve(ctx context.Context, n topology.Node, b *EmptyBoot, starte
 	mac := n.MAC(topology.Control).String()
 	log := filepath.Join(l.machineDir(topology.ControllerID), provisiondName+".log")
 	var asked time.Time
-	err := waitFor(ctx, 4*time.Minute, nil, func() error {
+	err := waitFor(ctx, 8*time.Minute, nil, func() error {
 		if time.Since(asked) < time.Second {
 			return fmt.Errorf("%s does not wait for approval", n.ID) // strangers who ask more often are held back
 		}
@@ -143,7 +143,7 @@ func (l *Lab) approve(ctx context.Context, n topology.Node, b *EmptyBoot, starte
 
 // carries waits until the router uses the node, and sends traffic through it.
 func (l *Lab) carries(ctx context.Context, n topology.Node, routes *RouteWatch, b *EmptyBoot, started time.Time, announced *time.Duration) error {
-	within, cancel := context.WithTimeout(ctx, 4*time.Minute)
+	within, cancel := context.WithTimeout(ctx, 8*time.Minute)
 	defer cancel()
 	at, err := routes.Announced(within, n)
 	if err != nil {
@@ -229,7 +229,7 @@ func (l *Lab) Revoked(ctx context.Context, n topology.Node) error {
 	if err := l.PowerCycle(ctx, n, routes); err != nil {
 		return err
 	}
-	err = waitFor(ctx, 4*time.Minute, nil, func() error {
+	err = waitFor(ctx, 8*time.Minute, nil, func() error {
 		if text, err := l.ConsoleText(n); err != nil || !strings.Contains(text, "this machine is revoked; it gets no configuration, and cannot join") {
 			return errors.Join(err, fmt.Errorf("the console of %s does not say that it is revoked", n.ID))
 		}
