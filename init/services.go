@@ -30,7 +30,7 @@ var services = []supervisor.Spec{
 	// It needs no configuration: a version that cannot read its own must go back.
 	{Name: "updated", Command: []string{"/bin/updated", "--config", resolved},
 		Needs: []string{phaseState}, Notify: true,
-		Start: 20 * time.Second, Watchdog: 60 * time.Second, Stop: 5 * time.Second, OOM: -500},
+		Start: 60 * time.Second, Watchdog: 60 * time.Second, Stop: 5 * time.Second, OOM: -500},
 }
 
 // table is the services that this machine can have: no console on a display
