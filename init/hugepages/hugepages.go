@@ -90,18 +90,35 @@ func remedy(w Want) string {
 // reserve asks the kernel, which gives as many as it can.
 func (s System) reserve(n node, w Want) (got int64, err error) {
 	file := filepath.Join(s.pages(n, w.Size), "nr_hugepages")
-	pages := w.PerNUMA / w.Size
+	pages, now := w.PerNUMA/w.Size, sysfs.Number(file, 0)
 	if n.reserved < w.PerNUMA { // never fewer than the boot command line asked for
-		if err := sysfs.Write(file, strconv.FormatInt(pages, 10)); err != nil {
+		now, err = raise(now, pages, func() (int64, error) {
+			err := sysfs.Write(file, strconv.FormatInt(pages, 10))
+			return sysfs.Number(file, 0), err
+		})
+		if err != nil {
 			return n.reserved, fmt.Errorf("reserve huge pages on %s: %w", n.where(), err)
 		}
 	}
-	now := sysfs.Number(file, 0)
 	if now < pages {
 		return now * w.Size, fmt.Errorf("%s gave %d of %d pages of %s: the rest of its %s is in use or in pieces",
 			n.where(), now, pages, size(w.Size), size(n.total))
 	}
 	return now * w.Size, nil
+}
+
+// raise asks until there are enough pages, or asking brings none. The kernel stops
+// after its next page when a signal is pending for the thread that asks, and says
+// nothing of it (set_max_huge_pages): PID 1 gets one whenever a process ends.
+func raise(now, want int64, ask func() (int64, error)) (int64, error) {
+	for now < want {
+		before := now
+		var err error
+		if now, err = ask(); err != nil || now <= before {
+			return now, err
+		}
+	}
+	return now, nil
 }
 
 func (n node) where() string {

@@ -118,3 +118,16 @@ func TestAKernelWithoutNUMAHasOneNode(t *testing.T) {
 		t.Error(o)
 	}
 }
+
+func TestAKernelThatASignalInterruptsIsAskedAgain(t *testing.T) {
+	for _, c := range []struct{ each, has, want int64 }{{1, 48, 48}, {47, 60, 48}, {5, 12, 12}, {1, 0, 0}} {
+		now := int64(0)
+		got, err := raise(0, 48, func() (int64, error) {
+			now = min(now+c.each, c.has, 48)
+			return now, nil
+		})
+		if err != nil || got != c.want {
+			t.Errorf("%d pages at a time of %d: got %d, %v", c.each, c.has, got, err)
+		}
+	}
+}
