@@ -46,7 +46,7 @@ func TestLongAVersionFromTheNetworkIsCommittedWhenItIsGoodAndGivenUpWhenItIsBad(
 	must(t, l.AwaitBoot(ctx, n, "the good version is committed", func(b lab.MachineBoot) bool { return b.Committed == good }))
 
 	// Its init is none: the kernel panics, and the machine comes back without a word.
-	must(t, l.AddVersion(bad, map[string][]byte{"init": []byte("not a program\n")}))
+	must(t, l.AddVersion(bad, map[string][]byte{"init": []byte("no program\n")}))
 	must(t, l.SetVersion(ctx, bad))
 	must(t, l.PowerCycle(ctx, n, routes))
 	must(t, l.AwaitBoot(ctx, n, "the bad version is given up", func(b lab.MachineBoot) bool { return b.Committed == good && b.Trial == bad && b.Failed != "" }))
