@@ -37,7 +37,7 @@ PACKAGES := build-essential ca-certificates pkg-config \
 	dnsmasq-base ipxe busybox \
 	systemd debootstrap sbsigntool swtpm
 
-.PHONY: help deps have-deps node build image bundle deb check test test-long run pxe-run up down lab-run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
+.PHONY: help deps have-deps node build image bundle deb check test test-long run pxe-run upgrade-run up down lab-run chaos lab-up lab-down lab-status bench sim fuzz fmt vet clean
 
 help: ## this list
 	@echo "Weir $(VERSION). As root:"
@@ -91,6 +91,9 @@ run: build image ## the whole story: nodes boot in QEMU, clients call, one node 
 
 pxe-run: build image ## empty machines boot over the network by every firmware, are approved, and join a running cluster; a table
 	$(BIN)/weir-lab pxe
+
+upgrade-run: build image ## a cluster under traffic goes to a new version and back, node by node; the time of each, and what was lost
+	$(BIN)/weir-lab upgrade
 
 up: build image ## start the same cluster in QEMU and leave it running
 	$(BIN)/weir-lab -qemu up

@@ -14,6 +14,7 @@ import (
 
 	"weir/qemu/chaos"
 	"weir/qemu/lab"
+	"weir/qemu/rolling"
 	"weir/qemu/topology"
 	"weir/services/version"
 )
@@ -30,6 +31,8 @@ const usage = `usage: weir-lab [-qemu] COMMAND
   run      start it, send real client traffic, print who carried what, remove it
   pxe      start it with two nodes; an empty machine becomes the third one over the
            network, with each firmware and kind of DHCP; print how; remove it
+  upgrade  start it with nodes that boot from disks, take them to a new version and back
+           while connections are held open and made, print the time of each, remove it
   chaos    start it, disturb it in every way while connections are held open through
            it, print what they noticed, remove it; -duration, -seed
   version
@@ -98,6 +101,9 @@ func do(ctx context.Context, args []string, o options) error {
 	if o.qemu {
 		l = lab.NewQEMU(top, build)
 	}
+	if args[0] == "upgrade" {
+		l = lab.NewSlotted(top, build)
+	}
 	l.Plain = o.plain
 	l.Progress = func(line string) { fmt.Fprintln(os.Stderr, line) }
 	switch args[0] {
@@ -111,6 +117,8 @@ func do(ctx context.Context, args []string, o options) error {
 		return l.Run(ctx, os.Stdout)
 	case "pxe":
 		return l.RunEmpty(ctx, os.Stdout, lab.EmptyCases()...)
+	case "upgrade":
+		return rolling.Run(ctx, l, os.Stdout)
 	case "chaos":
 		return disturb(ctx, l, o)
 	case "load":
@@ -118,7 +126,7 @@ func do(ctx context.Context, args []string, o options) error {
 	case "console":
 		return console(ctx, l, args[1])
 	}
-	return fmt.Errorf("unknown command %q: use up, down, status, load, console, run, pxe or chaos", args[0])
+	return fmt.Errorf("unknown command %q: use up, down, status, load, console, run, pxe, upgrade or chaos", args[0])
 }
 
 func disturb(ctx context.Context, l *lab.Lab, o options) (err error) {
