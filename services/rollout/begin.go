@@ -20,6 +20,10 @@ func (r *round) unwell() (why, id string) {
 			return "it does not answer: " + f.Silent, n.ID
 		case f.Unwell != "":
 			return f.Unwell, n.ID
+		case f.Begins():
+			return "its updated does not tell which version it keeps", n.ID
+		case f.armed():
+			return "a version is on trial there", n.ID
 		}
 	}
 	return "", ""
@@ -60,15 +64,8 @@ func (r *round) begin() {
 		}
 		if why, id := r.unwell(); why != "" {
 			n.Now = "waits for " + id + ": " + why
-			if o := r.facts[id]; o.UnwellFor > unwellLimit || o.SilentFor > unwellLimit {
+			if o := r.facts[id]; o.UnwellFor > unwellLimit || o.SilentFor > unwellLimit || o.StuckFor > stuckLimit {
 				r.stop("node "+id+" is not in full service: "+why, "mend it, or take it out of the cluster file; then: weirctl upgrade resume")
-			}
-			continue
-		}
-		if f.Update == nil {
-			n.Now = "its updated does not answer: " + f.UpdateSilent
-			if f.StuckFor > stuckLimit {
-				r.fail(n, again, "its updated does not answer: %s", f.UpdateSilent)
 			}
 			continue
 		}

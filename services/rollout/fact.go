@@ -69,6 +69,15 @@ func (f *Fact) proving() bool { return f.Update.GetTrial() != nil }
 // armed reports whether the next boot is a trial, or this one.
 func (f *Fact) armed() bool { return f.proving() || f.Update.GetState() == "tried" }
 
+// Begins reports whether updated does not know its slots yet.
+func (f *Fact) Begins() bool { return f.Update.GetError() == "" && len(f.Update.GetSlots()) == 0 }
+
+// keeps reports whether the node runs a version for good. An updated that has just
+// started does not know it yet.
+func (f *Fact) keeps(version string) bool {
+	return f.Version == version && !f.armed() && slices.ContainsFunc(f.Update.GetSlots(), func(s *api.UpdateSlot) bool { return s.Running && s.Committed })
+}
+
 // restarted reports whether the machine has started anew since it was told to.
 func (f *Fact) restarted(n *Node, now time.Time) bool {
 	return n.Told.IsZero() || f.Up > 0 && f.Up < now.Sub(n.Told)

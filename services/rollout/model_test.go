@@ -22,6 +22,7 @@ type machine struct {
 	Drained bool   // it has left
 	Trial   bool   // what runs is on trial
 	Down    bool
+	Early   bool // its updated has just started, and does not know yet
 	booted  time.Time
 	taken   bool // the runner heard of its last call; its memory
 }
@@ -102,8 +103,10 @@ func (m *model) facts(patient bool) (out []Fact) {
 			f.Unwell = "it leaves"
 		}
 		f.Update = &api.UpdateStatus{Version: a.Runs, State: a.State, Slots: []*api.UpdateSlot{
-			{Name: "a", Version: a.Runs, Status: "good", Running: true}, {Name: "b", Version: a.Other, Status: a.Status}}}
-		if a.Trial {
+			{Name: "a", Version: a.Runs, Status: "good", Running: true, Committed: !a.Trial}, {Name: "b", Version: a.Other, Status: a.Status}}}
+		if a.Early {
+			f.Update = &api.UpdateStatus{Version: a.Runs, State: "idle"}
+		} else if a.Trial {
 			f.Update.Trial = &api.UpdateTrial{}
 		}
 		out = append(out, f)
@@ -127,6 +130,9 @@ func (m *model) look(patient, acts, heard bool) {
 		}
 	}
 	m.Doc = next
+	for i := range m.Machines {
+		m.Machines[i].Early = false
+	}
 	if !acts {
 		actions = nil
 	}
@@ -210,7 +216,7 @@ func (n *machine) back() {
 // boot ends a restart.
 func (n *machine) boot(now time.Time) {
 	n.stay()
-	n.Down, n.booted = false, now
+	n.Down, n.Early, n.booted = false, true, now
 	if n.State == "tried" && !n.Trial {
 		n.swap()
 		n.Trial = true

@@ -47,7 +47,7 @@ func (r *round) meet(facts []Fact) {
 		case f != nil && n.Phase == Gone:
 			n.enter(Waiting, r.now)
 		}
-		if f != nil && n.From == "" && f.Silent == "" && f.Update != nil && !f.armed() {
+		if f != nil && n.From == "" && f.Silent == "" && f.keeps(f.Version) {
 			n.From = f.Version
 		}
 	}
@@ -131,7 +131,7 @@ func (r *round) waiting(n *Node, f *Fact) {
 	case f.armed():
 		n.enter(Trying, r.now) // it was told just before a pause, or by somebody else
 		n.Told = time.Time{}
-	case f.Version == r.Goal(n):
+	case f.keeps(r.Goal(n)):
 		n.enter(Finished, r.now)
 	}
 }
@@ -154,7 +154,9 @@ func (r *round) installing(n *Node, f *Fact) {
 	case f.armed():
 		n.enter(Trying, r.now)
 		n.Told = time.Time{}
-	case f.Version == r.Goal(n):
+	case f.Begins():
+		n.Now = "its updated begins"
+	case f.keeps(r.Goal(n)):
 		n.enter(Finished, r.now)
 	case f.ready(r.Goal(n)):
 		r.leave(n)
@@ -242,9 +244,14 @@ func (r *round) trying(n *Node, f *Fact) {
 		}
 	case f.Version == goal && f.proving():
 		n.Now = "its health gate holds" + waits(f.Update.Trial.WaitsFor)
-	case f.Version == goal && !f.armed():
+	case f.keeps(goal):
 		n.enter(Settling, r.now)
 		r.settling(n, f)
+	case f.Begins() || f.Version == goal:
+		n.Now = "its updated begins"
+		if r.now.Sub(n.Since) > restartLimit {
+			r.fail(n, "look at its console", "it does not say for %v whether it keeps version %s", restartLimit, f.Version)
+		}
 	case f.proving() && r.Back: // the version that is not wanted any more
 		n.Now = "ends the trial of " + f.Version
 		if f.Drained {
@@ -275,7 +282,7 @@ func (r *round) settling(n *Node, f *Fact) {
 	switch {
 	case f.Silent == "" && f.Version != goal:
 		r.fail(n, again, "it runs %s, which somebody else has chosen", f.Version)
-	case f.Silent == "" && f.Unwell == "" && !f.Leaving:
+	case f.Silent == "" && f.Unwell == "" && !f.Leaving && f.keeps(goal):
 		n.enter(Finished, r.now)
 		n.Ended = r.now
 	case f.SilentFor > unwellLimit || f.Silent == "" && f.UnwellFor > unwellLimit:

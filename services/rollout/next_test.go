@@ -13,7 +13,7 @@ var start = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
 // well is a node in service that runs the old version.
 func well(id, domain string) Fact {
-	return Fact{ID: id, Domain: domain, Version: oldVersion, Up: time.Hour, Update: &api.UpdateStatus{Version: oldVersion, State: "idle"}}
+	return Fact{ID: id, Domain: domain, Version: oldVersion, Up: time.Hour, Update: &api.UpdateStatus{Version: oldVersion, State: "idle", Slots: []*api.UpdateSlot{{Version: oldVersion, Status: "good", Running: true, Committed: true}}}}
 }
 
 func acts(list []Action) (out []string) {

@@ -99,7 +99,7 @@ func (f *fakeNode) say(id string) *api.NodeStatus {
 		Boot:       &api.BootStatus{UptimeSeconds: float64(f.up) / 1000},
 		Nodes:      []*api.NodeView{{Id: id, Health: api.HealthHealthy, Phase: api.PhaseAnnounced}},
 		Update: &api.UpdateStatus{Version: f.runs, State: f.state, Slots: []*api.UpdateSlot{
-			{Name: "a", Version: f.runs, Status: "good", Running: true}, {Name: "b", Version: f.other, Status: f.status}}},
+			{Name: "a", Version: f.runs, Status: "good", Running: true, Committed: !f.trial}, {Name: "b", Version: f.other, Status: f.status}}},
 	}
 	if f.drained {
 		s.Nodes[0].Phase = api.PhaseDrained

@@ -191,7 +191,7 @@ func (r *runner) look(ctx context.Context, members []config.Member, now time.Tim
 		m := r.of(f.ID)
 		f.SilentFor = lasts(&m.silent, f.Silent != "", now)
 		f.UnwellFor = lasts(&m.unwell, f.Silent != "" || f.Unwell != "", now)
-		f.StuckFor = lasts(&m.stuck, f.Silent == "" && (f.Update == nil || f.Update.GetJob().GetPhase() == "waits"), now)
+		f.StuckFor = lasts(&m.stuck, f.Silent == "" && (f.Begins() || f.Update.GetJob().GetPhase() == "waits"), now)
 		m.mu.Lock()
 		f.Taken, f.Refused = m.taken, m.refused
 		m.mu.Unlock()
