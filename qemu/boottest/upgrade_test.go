@@ -61,7 +61,7 @@ func TestLongABadVersionGoesBack(t *testing.T) {
 		{name: "it does not reach the router", boots: 2, reason: "no router is reached", while: r.hold},
 		{name: "it cannot read the configuration", boots: 2, reason: "boot phase configuration failed",
 			bad: variant{source: [3]string{"services/config/node.go", "`yaml:\"node\" need:\"yes\"`", "`yaml:\"id\" need:\"yes\"`"}}},
-		{name: "it cannot run updated", boots: 2, bad: variant{files: map[string]string{"bin/updated": "#!/bin/sh\nexit 3\n"}}, reason: "the machine was reset before its health was decided"},
+		{name: "it cannot run updated", boots: 2, bad: variant{files: map[string]string{"bin/updated": "#!/bin/sh\nexit 3\n"}}, reason: "was started and did not reach user space"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n.t, r.t = t, t
