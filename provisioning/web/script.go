@@ -20,10 +20,7 @@ func first(base string) string {
 // script loads one offer, and starts it.
 func script(base, token string, b machines.Boot, mac string, words ...string) string {
 	at := base + offerPath + token + "/"
-	// UEFI: the kernel looks for its initramfs by this name. Where it cannot start our
-	// init it is to panic, which ends in a restart, and not to try others, of which
-	// the image's shell would be one.
-	line := []string{"initrd=" + initramfs, "init=/init"}
+	line := []string{"initrd=" + initramfs} // UEFI: the kernel looks for its initramfs by this name
 	line = append(line, words...)
 	line = append(line, "weir.slot=net", "weir.image="+at, "BOOTIF=01-"+strings.ReplaceAll(mac, ":", "-"))
 	return fmt.Sprintf("#!ipxe\necho Weir %s\nkernel %s%s %s || exit 1\ninitrd %s%s || exit 1\nboot || exit 1\n",
