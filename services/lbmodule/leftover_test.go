@@ -32,6 +32,7 @@ func TestADataPathOfAnotherConfigurationIsNotDoubled(t *testing.T) {
 	w.start()
 	w.listen(echo)
 	c := w.dial(vip4)
+	exchange(t, c, "the server has taken it") // before that an agent is needed
 	w.stop(syscall.SIGTERM)
 	b, err := os.ReadFile(w.config)
 	w.must(err)
