@@ -32,6 +32,7 @@ var exchanges = []exchange{
 	{"config errors", "no errors"},
 	{"help", "needs the password"},
 	{"help reboot", "reboot|needs the password"},
+	{"upgrades", "version|runs|not booted from a slot of a disk"},
 	{"restart nobody", `no service "nobody"`},
 	{"sttaus", `unknown command "sttaus"; help lists them`},
 	{"check", "router " + routerAddress},
@@ -60,6 +61,11 @@ func everyCommand(n *node, _ *frr) {
 	n.login()
 	n.ask("restart noded")
 	n.eventuallySays("services", "noded ready", time.Minute)
+
+	// A machine that its test boots has no slots; those with slots have tests of their own.
+	used["upgrade"], used["rollback"] = true, true
+	n.confirm("upgrade", "booted")
+	n.confirm("rollback", "booted")
 
 	used["shell"] = true
 	n.says("the shell", n.shell("cat /proc/1/comm"), "init")
