@@ -14,7 +14,7 @@ import (
 	"weir/init/nodeconfig"
 	"weir/init/phase"
 	"weir/services/config"
-	"weir/services/state"
+	"weir/services/wholefile"
 )
 
 // Resolved is the configuration as the services get it.
@@ -61,10 +61,10 @@ func (n *node) configure(ctx context.Context) phase.Outcome {
 	text, err = nodeconfig.Resolved(c.Text, pci)
 	if err == nil {
 		// First: noded keeps it as the last good one, and starts with the other.
-		err = state.ReplaceFile(resolved+config.SourceSuffix, c.Text)
+		err = wholefile.Replace(resolved+config.SourceSuffix, c.Text)
 	}
 	if err == nil {
-		err = state.ReplaceFile(resolved, text)
+		err = wholefile.Replace(resolved, text)
 	}
 	if err != nil {
 		return phase.Fail("report this as a defect", "%v", err)

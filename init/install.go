@@ -16,8 +16,8 @@ import (
 	"weir/firmware/slots"
 	"weir/image/manifest"
 	"weir/init/cmdline"
-	"weir/services/state"
 	"weir/services/version"
+	"weir/services/wholefile"
 )
 
 // installedMark tells updated that the image that runs is on the disk too.
@@ -77,7 +77,7 @@ func (n *node) install(ctx context.Context, line cmdline.Line) error {
 		return err
 	}
 	n.tell("version " + m.Version + " is installed on /dev/" + d.Name + ": the machine boots from there once it has proved good")
-	return state.ReplaceFile(installedMark, []byte(m.Version+"\n"))
+	return wholefile.Replace(installedMark, []byte(m.Version+"\n"))
 }
 
 // progress tells how far something is, in quarters.

@@ -85,6 +85,12 @@ func (v *Variables) remove(name string) error {
 	return nil
 }
 
+// SecureBoot reports whether the firmware starts only what is signed (section 3.3).
+func (v *Variables) SecureBoot() (bool, error) {
+	b, err := v.get(global, "SecureBoot")
+	return len(b) == 1 && b[0] == 1, err
+}
+
 func entryName(n uint16) string { return fmt.Sprintf("Boot%04X", n) }
 
 // numbers reads a list of entries: BootOrder has many, BootNext and BootCurrent one.

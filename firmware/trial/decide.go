@@ -111,7 +111,7 @@ func failure(r Record, boot Boot) string {
 	case boot.Failed == r.Trial:
 		return what + " could not be started: " + boot.Why
 	case boot.Started == Begun:
-		return what + " was started and did not reach user space: its kernel stopped, or hung and was reset"
+		return what + " was started and not heard of again: its kernel or its init stopped, it hung and was reset, or it cannot run updated"
 	case boot.Started == NotBegun:
 		return what + " was not started: the firmware has lost or ignored the boot variables"
 	}

@@ -64,7 +64,7 @@ func TestAnUpgradeThatFailsIsRolledBackWithTheReason(t *testing.T) {
 		want string
 	}{
 		{"reset while watched", started, Boot{Running: A, Started: Begun}, "version 2.0 in slot b started, and the machine was reset before its health was decided"},
-		{"kernel hangs", armed(t), Boot{Running: A, Started: Begun}, "did not reach user space: its kernel stopped, or hung and was reset"},
+		{"kernel hangs", armed(t), Boot{Running: A, Started: Begun}, "was started and not heard of again: its kernel or its init stopped, it hung and was reset, or it cannot run updated"},
 		{"not an image", armed(t), Boot{Running: A, Started: Begun, Failed: B, Why: "Load Error"}, "could not be started: Load Error"},
 		{"variables lost", armed(t), Boot{Running: A, Started: NotBegun}, "the firmware has lost or ignored the boot variables"},
 		{"no variables", armed(t), Boot{Running: A}, "did not come up"},

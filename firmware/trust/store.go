@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"weir/firmware/release"
+	"weir/services/wholefile"
 )
 
 // maxStore bounds the file of a store, in bytes. All that it holds is bounded;
@@ -69,33 +69,8 @@ func (s *Store) save(m memory) error {
 	if err != nil {
 		return err
 	}
-	if err := replace(s.Path, text); err != nil {
+	if err := wholefile.Replace(s.Path, text); err != nil {
 		return fmt.Errorf("remember accepted metadata: %w", err)
 	}
 	return nil
-}
-
-func replace(path string, text []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	part := path + ".part"
-	f, err := os.OpenFile(part, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(part, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(part))
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

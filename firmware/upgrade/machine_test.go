@@ -29,6 +29,8 @@ type machine struct {
 	wiped  bool // the firmware loses its variables at every power cut
 
 	begun uint64 // the loader's variable WeirTrial
+
+	loaded string // what kexec would start, and the words behind its command line
 }
 
 // powerCut is what a change panics with when there is no power for it.
@@ -70,6 +72,10 @@ func (m *machine) Write(_ context.Context, s trial.Slot, i slots.Image) error {
 	m.change()
 	m.slots[s] = string(text)
 	return nil
+}
+
+func (m *machine) Use(s trial.Slot, _ string, f func(path string) error) error {
+	return f(m.slots[s])
 }
 
 // The firmware's variables.
@@ -186,7 +192,8 @@ func (m *machine) loader(asked trial.Slot) trial.Slot {
 
 func (m *machine) node(s trial.Slot) *Node {
 	return &Node{disk: m, record: m, close: func() error { return nil }, vars: bootvars.On(m), places: places, running: s,
-		now: func() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }}
+		now:  func() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) },
+		load: func(image string, _ [32]byte, words string) error { m.loaded = image + " " + words; return nil }}
 }
 
 // live runs f until it ends or the power fails, which it reports.

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"weir/firmware/bootvars"
+	"weir/firmware/kexec"
 	"weir/firmware/slots"
 	"weir/firmware/trial"
+	"weir/init/slot"
 )
 
 // Node is one. It is for one user at a time.
@@ -25,13 +27,19 @@ type Node struct {
 	places bootvars.Places
 
 	running trial.Slot
+	byKexec bool // what the firmware says of its start is of another system's
 	now     func() time.Time
+	load    func(image string, sum [32]byte, words string) error
 }
+
+// temp is where Load unpacks an image: in memory.
+const temp = "/tmp"
 
 // writer is what slots.Disk can do.
 type writer interface {
 	Fits(size int64) error
 	Write(ctx context.Context, s trial.Slot, i slots.Image) error
+	Use(s trial.Slot, temp string, f func(path string) error) error
 }
 
 // Open finds the slots of the machine. The error is slots.ErrNotFromSlot on one
@@ -45,10 +53,11 @@ func Open() (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{disk: d, record: record, close: record.Close, running: d.Running, now: time.Now}
+	n := &Node{disk: d, record: record, close: record.Close, running: d.Running, now: time.Now, byKexec: slot.ByKexec("") != "",
+		load: func(image string, sum [32]byte, words string) error { return kexec.Load(image, sum, words, temp) }}
 	n.places = bootvars.Places{Boot: place(d.Boot), A: place(d.A), B: place(d.B)}
 	n.vars, n.noVars = bootvars.Open()
-	if n.noVars == nil {
+	if n.noVars == nil && !n.byKexec {
 		err = n.compare()
 	}
 	if err != nil {
@@ -86,6 +95,9 @@ func (n *Node) Record() (trial.Record, error) { return trial.Load(n.record) }
 
 // Told is what the boot loader says of this boot; nil: it did not start it.
 func (n *Node) Told() (*bootvars.Told, error) {
+	if n.byKexec {
+		return nil, nil
+	}
 	if n.vars == nil {
 		return nil, n.noVars
 	}
@@ -159,6 +171,35 @@ func (n *Node) Try(nonce uint64, watchdog time.Duration) error {
 	}
 	if err := n.vars.TryNext(n.places, r.Trial); err != nil {
 		return errors.Join(err, n.Cancel())
+	}
+	return nil
+}
+
+// Load takes the version that is to be tried into memory: the caller then restarts
+// by kexec. An error leaves its start to the firmware, which Try has told. So has a
+// version that does not come to user space in this way: what resets the machine has the
+// firmware start it once more, watched.
+func (n *Node) Load() error {
+	r, err := n.Record()
+	switch {
+	case err != nil:
+		return err
+	case r.State != trial.Tried || r.Trial == n.running:
+		return fmt.Errorf("restart by kexec: no trial is ahead (%v): %w", r.State, trial.ErrState)
+	case n.vars == nil:
+		return fmt.Errorf("restart by kexec: %w", n.noVars)
+	}
+	secure, err := n.vars.SecureBoot()
+	if err == nil && secure {
+		err = errors.New("Secure Boot is on, and only the firmware verifies all of an image")
+	}
+	if err == nil {
+		err = n.disk.Use(r.Trial, temp, func(path string) error {
+			return n.load(path, r.Image(r.Trial).SHA256, slot.KexecWord+"="+r.Trial.String())
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("restart by kexec: %w", err)
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func TestAVersionThatHangsGoesBackByItself(t *testing.T) {
 	if err != nil || n.Running() != trial.A || r.State != trial.RolledBack || d.Do != trial.Serve {
 		t.Errorf("slot %v, %+v, %+v, %v", n.Running(), r, d, err)
 	}
-	if want := "did not reach user space"; !strings.Contains(r.Reason, want) {
+	if want := "was started and not heard of again"; !strings.Contains(r.Reason, want) {
 		t.Errorf("the reason is %q, want …%s…", r.Reason, want)
 	}
 }
@@ -147,5 +147,50 @@ func TestFirmwareAndStubThatDisagreeAreNotBelieved(t *testing.T) {
 	n.running = trial.B
 	if err := n.compare(); err == nil {
 		t.Error("they disagree")
+	}
+}
+
+func TestKexecStartsATrialAndFirmwareStartsWhatDoesNotComeUp(t *testing.T) {
+	for name, up := range map[string]bool{"it comes to user space": true, "it does not": false} {
+		m := newMachine(t)
+		n, _ := m.boot()
+		_, _, err := n.AtBoot("1.0")
+		if err := errors.Join(err, n.Install(context.Background(), "2.0", content("2.0"))); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Load(); !errors.Is(err, trial.ErrState) {
+			t.Errorf("before a trial was ordered: %v", err)
+		}
+		if err := errors.Join(n.Try(77, time.Minute), n.Load()); err != nil {
+			t.Fatal(err)
+		}
+		if m.loaded != "2.0 weir.kexec=b" {
+			t.Fatalf("kexec starts %q", m.loaded)
+		}
+		if up {
+			n = m.node(trial.B)
+			n.byKexec = true // the firmware's variables are those of the start of slot a
+		} else if n, _ = m.boot(); n.Running() != trial.B {
+			t.Fatalf("%s: slot %v is started by the firmware", name, n.Running())
+		}
+		if _, d, err := n.AtBoot("2.0"); err != nil || d.Do != trial.Prove {
+			t.Errorf("%s: %+v, %v", name, d, err)
+		}
+		if n, _ = m.boot(); n.Running() != trial.A {
+			t.Errorf("%s: after a reset in its trial slot %v runs", name, n.Running())
+		}
+	}
+}
+
+func TestUnderSecureBootOnlyTheFirmwareStartsAVersion(t *testing.T) {
+	m := newMachine(t)
+	m.vars["SecureBoot"+global] = []byte{1}
+	n, _ := m.boot()
+	_, _, err := n.AtBoot("1.0")
+	if err := errors.Join(err, n.Install(context.Background(), "2.0", content("2.0")), n.Try(77, time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Load(); err == nil || !strings.Contains(err.Error(), "Secure Boot is on") || m.loaded != "" {
+		t.Errorf("%v, kexec starts %q", err, m.loaded)
 	}
 }

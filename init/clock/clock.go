@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"weir/init/phase"
-	"weir/services/state"
+	"weir/services/wholefile"
 )
 
 // Clock is the machine's.
@@ -75,5 +75,5 @@ func (c *Clock) set(source string, build time.Time) {
 
 // Save keeps the time on the state partition, for a machine whose RTC forgets.
 func (c *Clock) Save() error {
-	return state.ReplaceFile(filepath.Join(c.root, saved), []byte(strconv.FormatInt(c.sys.Now().Unix(), 10)+"\n"))
+	return wholefile.Replace(filepath.Join(c.root, saved), []byte(strconv.FormatInt(c.sys.Now().Unix(), 10)+"\n"))
 }

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"weir/services/state"
+	"weir/services/wholefile"
 )
 
 const (
@@ -124,7 +124,7 @@ func (s *Store) save(dir string, r Record) error {
 	s.write.Lock()
 	defer s.write.Unlock()
 	file := filepath.Join(dir, r.Time.Format(stamp)+"-"+r.Name+".txt")
-	if err := state.ReplaceFile(file, []byte(tail(r.Text, fileBytes))); err != nil {
+	if err := wholefile.Replace(file, []byte(tail(r.Text, fileBytes))); err != nil {
 		return fmt.Errorf("keep a crash record of %s: %w", r.Name, err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*Z-"+r.Name+".txt")) // sorted: oldest first

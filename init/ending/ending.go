@@ -22,6 +22,7 @@ type How string
 const (
 	Reboot   How = "reboot"
 	PowerOff How = "poweroff"
+	Kexec    How = "kexec" // the kernel that was loaded into memory; where none was, a reboot
 )
 
 // Steps are what is done, in this order.
@@ -39,6 +40,7 @@ type Steps struct {
 type Watchdog interface {
 	Feed()
 	Disarm()
+	Last(time.Duration) // the timeout for what nobody feeds any more
 }
 
 // Ending waits for the reason to end.
@@ -58,8 +60,8 @@ func New() *Ending { return &Ending{asked: make(chan request, 1)} }
 
 // Ask wants the machine to end. The first who asks is heard.
 func (e *Ending) Ask(how How, why string) error {
-	if how != Reboot && how != PowerOff {
-		return fmt.Errorf("no way %q to end; there are %s and %s", how, Reboot, PowerOff)
+	if how != Reboot && how != PowerOff && how != Kexec {
+		return fmt.Errorf("no way %q to end; there are %s, %s and %s", how, Reboot, PowerOff, Kexec)
 	}
 	e.ask(request{how: how, why: why})
 	return nil
@@ -138,11 +140,19 @@ const (
 	unmountLimit  = 5 * time.Second
 )
 
+// kexecLimit is how long a kernel that was started without the firmware may take until
+// its own init feeds the hardware watchdog: as long as the boot loader gives one.
+const kexecLimit = 2 * time.Minute
+
 // Do waits until somebody asks, and ends the machine. It does not return on a
 // real one. Steps are asked for at that time: they become known during the boot.
 func (e *Ending) Do(get func() Steps) {
 	r := <-e.asked
 	s := get()
+	if r.how == Kexec && s.Watchdog == nil {
+		s.Tell("no hardware watchdog would reset a kernel that hangs: a reboot through the firmware takes the place of kexec")
+		r.how = Reboot
+	}
 	defer s.Machine.End(r.how) // also after a panic in what follows
 	s.end(r)
 }
@@ -175,6 +185,9 @@ func (s *Steps) end(r request) {
 	})
 	if s.Watchdog != nil && r.how == PowerOff {
 		s.Watchdog.Disarm()
+	}
+	if s.Watchdog != nil && r.how == Kexec {
+		s.Watchdog.Last(kexecLimit)
 	}
 	s.Tell(fmt.Sprintf("%s now", r.how))
 }

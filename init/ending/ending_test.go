@@ -35,10 +35,11 @@ func (f *fake) Release(at string) error {
 	f.add("release " + at)
 	return f.fail
 }
-func (f *fake) End(how How)    { f.add("end " + string(how)); close(f.over) }
-func (f *fake) KeysAsk() error { return nil }
-func (f *fake) Feed()          {}
-func (f *fake) Disarm()        { f.add("disarm") }
+func (f *fake) End(how How)          { f.add("end " + string(how)); close(f.over) }
+func (f *fake) KeysAsk() error       { return nil }
+func (f *fake) Feed()                {}
+func (f *fake) Disarm()              { f.add("disarm") }
+func (f *fake) Last(d time.Duration) { f.add("last " + d.String()) }
 
 func (f *fake) steps() Steps {
 	return Steps{
@@ -100,6 +101,20 @@ func TestTheWatchdogIsDisarmedOnlyBeforeThePowerGoes(t *testing.T) {
 	got := f.run(t, f.steps(), func(e *Ending) { e.Ask(PowerOff, "x") })
 	if !strings.HasSuffix(got, "release /var/lib/weir, disarm, end poweroff") {
 		t.Errorf("did %s", got)
+	}
+}
+
+func TestAKernelStartedByKexecIsWatched(t *testing.T) {
+	f := &fake{}
+	got := f.run(t, f.steps(), func(e *Ending) { e.Ask(Kexec, "x") })
+	if !strings.HasSuffix(got, "release /var/lib/weir, last 2m0s, end kexec") {
+		t.Errorf("did %s", got)
+	}
+	f = &fake{}
+	s := f.steps()
+	s.Watchdog = nil
+	if got := f.run(t, s, func(e *Ending) { e.Ask(Kexec, "x") }); !strings.HasSuffix(got, "end reboot") || !f.told("no hardware watchdog") {
+		t.Errorf("without a watchdog: did %s, told %q", got, f.did)
 	}
 }
 

@@ -43,8 +43,11 @@ func (Real) KeysAsk() error {
 // hardware watchdog, which nobody feeds any more, does.
 func (Real) End(how How) {
 	command := unix.LINUX_REBOOT_CMD_RESTART
-	if how == PowerOff {
+	switch how {
+	case PowerOff:
 		command = unix.LINUX_REBOOT_CMD_POWER_OFF
+	case Kexec:
+		_ = unix.Reboot(unix.LINUX_REBOOT_CMD_KEXEC) // returns if no kernel was loaded
 	}
 	for {
 		_ = unix.Reboot(command)

@@ -26,7 +26,8 @@ func undeclared(root string) []string {
 		names = append(names, "uio_pci_generic")
 	}
 	if _, err := os.Stat(filepath.Join(root, "/sys/firmware/efi")); err == nil {
-		names = append(names, "efivarfs", "efi_pstore")
+		// The last three are for reading a slot (firmware/slots).
+		names = append(names, "efivarfs", "efi_pstore", "vfat", "nls_cp437", "nls_ascii")
 	}
 	return names
 }

@@ -1,5 +1,5 @@
-// Package slot tells which of a disk's slots the firmware has booted, where the
-// boot command line does not: a unified image has the same one in each.
+// Package slot tells which of a disk's slots the machine was booted from, where
+// weir.slot on the boot command line does not: a unified image has the same one in each.
 package slot
 
 import (
@@ -31,6 +31,9 @@ func Booted(root string) string {
 // Partition is the GUID of the partition that the unified image came from, in
 // upper case; empty: no UEFI, or something else has booted the kernel.
 func Partition(root string) string {
+	if s := ByKexec(root); s != "" {
+		return partitionOf(s)
+	}
 	b, err := os.ReadFile(filepath.Join(root, started))
 	if err != nil || len(b) < 4 {
 		return ""

@@ -38,3 +38,18 @@ func TestTheSlotIsThePartitionThatTheFirmwareStartedFrom(t *testing.T) {
 		t.Errorf("slot %q without UEFI", got)
 	}
 }
+
+func TestWhatKexecStartedSaysSoOnItsCommandLine(t *testing.T) {
+	for line, want := range map[string]string{"quiet weir.kexec=b": "b", "weir.kexec=a": "a", "weir.kexec=c": "", "weir.slot=net": "", "": ""} {
+		root := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(root, "proc"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, "proc/cmdline"), []byte(line+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got, by := Booted(root), ByKexec(root); got != want || by != want {
+			t.Errorf("%q: slot %q, by kexec %q, want %q", line, got, by, want)
+		}
+	}
+}

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	weirstate "weir/services/state"
+	"weir/services/wholefile"
 )
 
 // CountBoot adds one to the number of boots of this state partition, in
@@ -20,5 +20,5 @@ func (s *System) CountBoot() (int, error) {
 	}
 	n, _ := strconv.Atoi(strings.TrimSpace(string(b))) // unreadable: counted anew
 	n++
-	return n, weirstate.ReplaceFile(path, []byte(strconv.Itoa(n)+"\n"))
+	return n, wholefile.Replace(path, []byte(strconv.Itoa(n)+"\n"))
 }

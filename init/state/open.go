@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weir/init/phase"
-	weirstate "weir/services/state"
+	"weir/services/wholefile"
 )
 
 const markRemedy = `attach a disk that begins with the line "WEIR STATE DISK" and is otherwise zeros in its first and last MiB, ` +
@@ -188,7 +188,7 @@ func (s *System) tryToWrite() error {
 	for _, path := range left {
 		_ = os.Remove(path)
 	}
-	err := weirstate.ReplaceFile(probe, make([]byte, 256<<10))
+	err := wholefile.Replace(probe, make([]byte, 256<<10))
 	return errors.Join(err, remove(probe))
 }
 

@@ -3,9 +3,10 @@
 // A machine can have several, its chipset's and its management controller's;
 // which of them works is known only when it bites, so all are armed.
 //
-// They stay armed over a reboot: until the kernel hands over to the firmware, a
+// They stay armed over a reboot (watchdog.stop_on_reboot=0 on the boot command line:
+// some drivers would stop theirs): until the kernel hands over to the firmware, a
 // shutdown that hangs is cut short by a reset, which is what was asked for
-// anyway. Before the power is switched off they are disarmed: some run on
+// anyway; and a kernel that another one starts is watched from its first instruction. Before the power is switched off they are disarmed: some run on
 // standby power, and would switch the machine on again.
 package watchdog
 
@@ -81,6 +82,15 @@ func (w *Watchdog) Feed() {
 	for _, t := range w.timers {
 		_ = unix.IoctlWatchdogKeepalive(int(t.f.Fd()))
 	}
+}
+
+// Last feeds the timers once more, and gives the machine that long, as near as the
+// hardware can.
+func (w *Watchdog) Last(timeout time.Duration) {
+	for _, t := range w.timers {
+		_ = unix.IoctlSetPointerInt(int(t.f.Fd()), unix.WDIOC_SETTIMEOUT, int(timeout/time.Second))
+	}
+	w.Feed()
 }
 
 // Disarm stops the timers.

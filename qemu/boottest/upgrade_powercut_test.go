@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"weir/qemu/variant"
 	"weir/qemu/vm"
 )
 
@@ -22,7 +23,7 @@ import (
 func TestLongAfterAPowerCutAtAnyOf200MomentsOfAnUpgradeTheNodeBoots(t *testing.T) {
 	r := startRouter(t)
 	p := publish(t)
-	p.add(variant{version: "0.99.0"})
+	p.add(variant.Variant{Version: "0.99.0"})
 	c := good(t, r.port)
 	c.node += fmt.Sprintf("updates:\n  repository: %s\n  gate: {hold: 5s, deadline: 5m}\n", p.url)
 	disk := diskImage(t, c.files())

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"weir/qemu/variant"
 )
 
 // A version on trial starts through OVMF, and again when it has not proved good.
@@ -15,7 +17,7 @@ const trialPatience = 12 * time.Minute
 func TestANodeGoesToAVersionOfItsRepositoryAndBack(t *testing.T) {
 	r := startRouter(t)
 	p := publish(t)
-	p.add(variant{version: "0.99.0"})
+	p.add(variant.Variant{Version: "0.99.0"})
 	n := upgradable(t, r, p, 5*time.Minute, nil)
 	n.confirm("upgrade", "the machine restarts into it")
 	n.bootsAgain()
@@ -30,7 +32,7 @@ func TestANodeGoesToAVersionOfItsRepositoryAndBack(t *testing.T) {
 func TestLongANodeGoesToAVersionOfABundle(t *testing.T) {
 	r := startRouter(t)
 	p := publish(t)
-	p.add(variant{version: "0.99.0"})
+	p.add(variant.Variant{Version: "0.99.0"})
 	text, err := os.ReadFile(p.bundle("0.99.0"))
 	if err != nil {
 		t.Fatal(err)
@@ -50,25 +52,25 @@ func TestLongABadVersionGoesBack(t *testing.T) {
 	for i, c := range []struct {
 		name   string
 		boots  int // that come to user space, its own and that of the old version
-		bad    variant
+		bad    variant.Variant
 		reason string
 		while  func() (end func()) // what happens during its trial
 	}{
-		{name: "its kernel panics", boots: 1, bad: variant{words: "rdinit=/none root=/dev/none"}, reason: "did not reach user space"},
-		{name: "its kernel hangs", boots: 1, bad: variant{hangs: true}, reason: "did not reach user space"},
-		{name: "its init exits", boots: 1, bad: variant{files: map[string]string{"init": "#!/bin/sh\nexit 0\n"}}, reason: "did not reach user space"},
-		{name: "its dataplane crashes in a loop", boots: 2, bad: variant{files: map[string]string{"bin/dataplane": "#!/bin/sh\nexit 3\n"}}, reason: "the dataplane does not forward"},
+		{name: "its kernel panics", boots: 1, bad: variant.Variant{Words: "rdinit=/none root=/dev/none"}, reason: "was started and not heard of again"},
+		{name: "its kernel hangs", boots: 1, bad: variant.Variant{Hangs: true}, reason: "was started and not heard of again"},
+		{name: "its init exits", boots: 1, bad: variant.Variant{Files: map[string][]byte{"init": []byte("#!/bin/sh\nexit 0\n")}}, reason: "was started and not heard of again"},
+		{name: "its dataplane crashes in a loop", boots: 2, bad: variant.Variant{Files: map[string][]byte{"bin/dataplane": []byte("#!/bin/sh\nexit 3\n")}}, reason: "the dataplane does not forward"},
 		{name: "it does not reach the router", boots: 2, reason: "no router is reached", while: r.hold},
 		{name: "it cannot read the configuration", boots: 2, reason: "boot phase configuration failed",
-			bad: variant{source: [3]string{"services/config/node.go", "`yaml:\"node\" need:\"yes\"`", "`yaml:\"id\" need:\"yes\"`"}}},
-		{name: "it cannot run updated", boots: 2, bad: variant{files: map[string]string{"bin/updated": "#!/bin/sh\nexit 3\n"}}, reason: "was started and did not reach user space"},
+			bad: variant.Variant{Change: variant.Change{File: "services/config/node.go", Old: "`yaml:\"node\" need:\"yes\"`", New: "`yaml:\"id\" need:\"yes\"`"}}},
+		{name: "it cannot run updated", boots: 2, bad: variant.Variant{Files: map[string][]byte{"bin/updated": []byte("#!/bin/sh\nexit 3\n")}}, reason: "was started and not heard of again"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n.t, r.t = t, t
-			c.bad.version = fmt.Sprintf("0.99.%d", i)
+			c.bad.Version = fmt.Sprintf("0.99.%d", i)
 			p.add(c.bad)
-			n.confirm("upgrade "+c.bad.version, "the machine restarts into it")
-			n.tried(r, c.boots, c.while, c.bad.version, c.reason)
+			n.confirm("upgrade "+c.bad.Version, "the machine restarts into it")
+			n.tried(r, c.boots, c.while, c.bad.Version, c.reason)
 		})
 		n.t, r.t = t, t
 	}

@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,39 +10,19 @@ import (
 	"strings"
 	"time"
 
-	"github.com/u-root/mkuimage/cpio"
-
 	"weir/qemu/topology"
+	"weir/qemu/variant"
 )
 
 // AddVersion gives provisiond another version of the image: the one under test with
-// some of its files replaced, by their names in the image.
-func (l *Lab) AddVersion(version string, files map[string][]byte) error {
-	image := filepath.Join(filepath.Dir(l.Dir), "image")
-	dir := filepath.Join(l.machineDir(topology.ControllerID), "images", version)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make version %s: %w", version, err)
+// some of its files replaced, by their names in the image, and programs that say the version.
+func (l *Lab) AddVersion(ctx context.Context, version string, files map[string][]byte) error {
+	build, dir := filepath.Dir(l.Dir), filepath.Join(l.machineDir(topology.ControllerID), "images", version)
+	if err := (variant.Variant{Version: version, Files: files}).Make(ctx, build, dir); err != nil {
+		return err
 	}
-	for _, name := range []string{"vmlinuz", "manifest.json", "weir.efi", "loader.efi"} {
-		if err := errors.Join(removeIfThere(filepath.Join(dir, name)), os.Symlink(filepath.Join(image, name), filepath.Join(dir, name))); err != nil {
-			return fmt.Errorf("make version %s: %w", version, err)
-		}
-	}
-	archive, err := os.ReadFile(filepath.Join(image, "initramfs.cpio.zst"))
-	if err != nil {
-		return fmt.Errorf("make version %s: %w", version, err)
-	}
-	// The kernel unpacks one archive after the other; they begin at multiples of four bytes.
-	over := bytes.NewBuffer(append(archive, make([]byte, -len(archive)&3)...))
-	var records []cpio.Record
-	for name, b := range files {
-		records = append(records, cpio.StaticFile(name, string(b), 0o755))
-	}
-	w := cpio.Newc.Writer(over)
-	if err := errors.Join(cpio.WriteRecords(w, records), cpio.WriteTrailer(w)); err != nil {
-		return fmt.Errorf("make version %s: %w", version, err)
-	}
-	return os.WriteFile(filepath.Join(dir, "initramfs.cpio.zst"), over.Bytes(), 0o644)
+	loader := filepath.Join(dir, "loader.efi")
+	return errors.Join(removeIfThere(loader), os.Symlink(filepath.Join(build, "image", "loader.efi"), loader))
 }
 
 // SetVersion has provisiond give a version to all machines.

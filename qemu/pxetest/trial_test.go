@@ -2,33 +2,12 @@ package pxetest
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"weir/qemu/lab"
 	"weir/qemu/vm"
 )
-
-// programs are those of the image that say which version it is, built as another one.
-func programs(t *testing.T, version string) map[string][]byte {
-	t.Helper()
-	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X weir/services/version.Version="+version, "-o", dir, "weir/init", "weir/services/noded", "weir/services/updated")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOAMD64=v3")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	all := map[string][]byte{}
-	for file, name := range map[string]string{"init": "init", "noded": "bin/noded", "updated": "bin/updated"} {
-		b, err := os.ReadFile(filepath.Join(dir, file))
-		must(t, err)
-		all[name] = b
-	}
-	return all
-}
 
 func TestLongAVersionFromTheNetworkIsCommittedWhenItIsGoodAndGivenUpWhenItIsBad(t *testing.T) {
 	const good, bad = "0.9.0", "0.9.1"
@@ -40,13 +19,13 @@ func TestLongAVersionFromTheNetworkIsCommittedWhenItIsGoodAndGivenUpWhenItIsBad(
 	routes, err := l.WatchRoutes()
 	must(t, err)
 	defer routes.Close()
-	must(t, l.AddVersion(good, programs(t, good)))
+	must(t, l.AddVersion(ctx, good, nil))
 	must(t, l.SetVersion(ctx, good))
 	must(t, l.PowerCycle(ctx, n, routes))
 	must(t, l.AwaitBoot(ctx, n, "the good version is committed", func(b lab.MachineBoot) bool { return b.Committed == good }))
 
 	// Its init is none: the kernel panics, and the machine comes back without a word.
-	must(t, l.AddVersion(bad, map[string][]byte{"init": []byte("no program\n")}))
+	must(t, l.AddVersion(ctx, bad, map[string][]byte{"init": []byte("no program\n")}))
 	must(t, l.SetVersion(ctx, bad))
 	must(t, l.PowerCycle(ctx, n, routes))
 	must(t, l.AwaitBoot(ctx, n, "the bad version is given up", func(b lab.MachineBoot) bool { return b.Committed == good && b.Trial == bad && b.Failed != "" }))

@@ -1005,7 +1005,7 @@ func (*ControlReply) Descriptor() ([]byte, []int) {
 
 type EndRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	How           string                 `protobuf:"bytes,1,opt,name=how,proto3" json:"how,omitempty"` // "reboot" or "poweroff"
+	How           string                 `protobuf:"bytes,1,opt,name=how,proto3" json:"how,omitempty"` // "reboot", "poweroff", or "kexec" into what was loaded
 	Who           string                 `protobuf:"bytes,2,opt,name=who,proto3" json:"who,omitempty"` // for the log
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

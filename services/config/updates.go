@@ -12,6 +12,7 @@ type Updates struct {
 	Repository string        `yaml:"repository"` // http(s) URL of the folder with metadata/ and targets/; empty: only bundles, on command
 	Interval   time.Duration `yaml:"interval"`   // between two looks at it, roughly; 0: only on command
 	Bandwidth  Size          `yaml:"bandwidth"`  // of downloads, per second; 0: as fast as it comes
+	Kexec      bool          `yaml:"kexec"`      // the running kernel starts a version on trial, without the firmware
 	Gate       Gate          `yaml:"gate"`
 }
 

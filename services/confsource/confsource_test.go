@@ -16,6 +16,7 @@ import (
 	"weir/services/configd/rig"
 	"weir/services/identity"
 	"weir/services/state"
+	"weir/services/wholefile"
 )
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -370,7 +371,7 @@ func TestAClusterFileIsWatched(t *testing.T) {
 	path := filepath.Join(dir, "cluster.yaml")
 	write := func(name, text string) {
 		t.Helper()
-		if err := state.ReplaceFile(filepath.Join(dir, name), []byte(text)); err != nil {
+		if err := wholefile.Replace(filepath.Join(dir, name), []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}

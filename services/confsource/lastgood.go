@@ -14,6 +14,7 @@ import (
 	"weir/services/config"
 	"weir/services/identity"
 	"weir/services/state"
+	"weir/services/wholefile"
 )
 
 // lastGoodKey and lastGoodFile hold the same snapshot: the file is for when the
@@ -52,7 +53,7 @@ type lastGood struct {
 
 // save replaces it.
 func (l lastGood) save(c *Config) error {
-	return errors.Join(l.db.Put(lastGoodKey, c.saved), state.ReplaceFile(filepath.Join(l.dir, lastGoodFile), c.saved))
+	return errors.Join(l.db.Put(lastGoodKey, c.saved), wholefile.Replace(filepath.Join(l.dir, lastGoodFile), c.saved))
 }
 
 // forget removes it.

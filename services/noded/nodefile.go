@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 
 	"weir/services/config"
-	"weir/services/state"
+	"weir/services/wholefile"
 )
 
 // The machine's configuration that worked last is kept twice: the file is for
@@ -38,7 +38,7 @@ func (f *front) keepNodeFile() {
 		errs = append(errs, err, f.db.Put(nodeFileKey, f.text))
 	}
 	if old, err := os.ReadFile(path); err != nil || !bytes.Equal(old, f.text) {
-		errs = append(errs, state.ReplaceFile(path, f.text))
+		errs = append(errs, wholefile.Replace(path, f.text))
 	}
 	if err := errors.Join(errs...); err != nil {
 		f.log.Warn("keep the last good node configuration", "error", err)

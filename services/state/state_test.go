@@ -201,21 +201,6 @@ func TestADatabaseOfANewerVersionIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestAFileIsReplacedWhole(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "sub", "file")
-	for _, s := range []string{"first", "second"} {
-		if err := ReplaceFile(path, []byte(s)); err != nil {
-			t.Fatal(err)
-		}
-		if b, err := os.ReadFile(path); err != nil || string(b) != s {
-			t.Errorf("%q, %v", b, err)
-		}
-	}
-	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 {
-		t.Errorf("left behind: %v", left)
-	}
-}
-
 func FuzzCheckPages(f *testing.F) {
 	good, err := os.ReadFile(filepath.Join(filled(f), FileName))
 	if err != nil {

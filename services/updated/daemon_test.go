@@ -46,6 +46,36 @@ func TestAGoodVersionIsInstalledTriedAndCommitted(t *testing.T) {
 	}
 }
 
+func TestKexecIsUsedWhereItIsWantedAndPossible(t *testing.T) {
+	for name, c := range map[string]struct {
+		option     string
+		unloadable error
+		want       string
+	}{
+		"wanted":       {"  kexec: true\n", nil, "kexec"},
+		"not possible": {"  kexec: true\n", errors.New("Secure Boot is on"), "reboot"},
+		"not wanted":   {"", nil, "reboot"},
+	} {
+		p := newPlace(t)
+		p.configure(c.option)
+		p.unloadable = c.unloadable
+		p.repo.Release("1.1.0", "")
+		if _, err := p.install("1.1.0", "", true); err != nil {
+			t.Fatal(err)
+		}
+		p.turns(2)
+		if p.restarts != 1 || p.how != c.want {
+			t.Errorf("%s: %d restarts, the last by %q", name, p.restarts, p.how)
+		}
+		p.reboot(trial.B, "1.1.0")
+		p.silent = errors.New("gone")
+		p.turns(70)
+		if p.rec.State != trial.RolledBack || p.how != "reboot" {
+			t.Errorf("%s: %v, and back by %q", name, p.rec.State, p.how)
+		}
+	}
+}
+
 func TestASickVersionGoesBackWithItsReason(t *testing.T) {
 	for name, harm := range map[string]func(*place){
 		"no router is reached: 10.10.0.1 is idle": func(p *place) {

@@ -28,6 +28,8 @@ type fakeNode struct {
 	running trial.Slot
 	wrote   []byte // into the other slot
 	failed  error  // of everything
+
+	unloadable error // why kexec cannot start the other slot
 }
 
 func (f *fakeNode) AtBoot(version string) (trial.Record, trial.Decision, error) {
@@ -61,6 +63,7 @@ func (f *fakeNode) change(r trial.Record, err error) error {
 func (f *fakeNode) Try(nonce uint64, watchdog time.Duration) error {
 	return f.change(f.rec.Arm(nonce, watchdog, rig.Now))
 }
+func (f *fakeNode) Load() error                  { return f.unloadable }
 func (f *fakeNode) Cancel() error                { return f.change(f.rec.Disarm(rig.Now)) }
 func (f *fakeNode) Commit() error                { return f.change(f.rec.Commit(rig.Now)) }
 func (f *fakeNode) RollBack(reason string) error { return f.change(f.rec.RollBack(reason, rig.Now)) }
@@ -76,6 +79,7 @@ type place struct {
 	node     *api.NodeStatus
 	silent   error // of noded
 	restarts int
+	how      string // the last one
 	repo     *rig.Rig
 	web      *httptest.Server
 	hold     chan struct{} // targets are not given before it is closed; nil: at once
@@ -108,8 +112,9 @@ func newPlace(t *testing.T) *place {
 	p.world = world{
 		open:   func() (upgrader, error) { return &p.fakeNode, nil },
 		status: func(context.Context) (*api.NodeStatus, error) { return p.node, p.silent },
-		restart: func(context.Context) error {
+		restart: func(_ context.Context, how string) error {
 			p.restarts++
+			p.how = how
 			return nil
 		},
 		uptime: func() time.Duration { return p.up }, now: func() time.Time { return rig.Now.Add(p.up) }, random: func() float64 { return 0.5 },

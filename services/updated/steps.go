@@ -74,7 +74,24 @@ func wrapped(what string, err error) error {
 // again: init stops the services first.
 const restartAgain = time.Minute
 
-// end restarts the machine, and reports whether it does.
+// way is how the machine is to restart: by kexec into what is to be tried, where the
+// configuration wants that and the kernel can, and else through the firmware. Who calls
+// it holds busy.
+func (d *daemon) way() string {
+	d.mu.Lock()
+	ahead := d.settings.now.Kexec && d.record.State == trial.Tried && d.record.Trial != d.node.Running()
+	d.mu.Unlock()
+	if !ahead {
+		return "reboot"
+	}
+	if err := d.node.Load(); err != nil {
+		d.log.Warn("the firmware starts the version that is to be tried", "error", err)
+		return "reboot"
+	}
+	return "kexec"
+}
+
+// end restarts the machine, and reports whether it does. Who calls it holds busy.
 func (d *daemon) end(ctx context.Context) bool {
 	d.mu.Lock()
 	waits := d.world.uptime() < d.ending
@@ -82,9 +99,10 @@ func (d *daemon) end(ctx context.Context) bool {
 	if waits {
 		return true
 	}
+	how := d.way()
 	ask, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	err := d.world.restart(ask)
+	err := d.world.restart(ask, how)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.note(ofRestart, wrapped("restart the machine", err))
@@ -92,7 +110,7 @@ func (d *daemon) end(ctx context.Context) bool {
 		return false
 	}
 	d.ending = d.world.uptime() + restartAgain
-	d.log.Info("the machine restarts")
+	d.log.Info("the machine restarts", "how", how)
 	return true
 }
 

@@ -29,6 +29,7 @@ type upgrader interface {
 	Record() (trial.Record, error)
 	Install(ctx context.Context, version string, i slots.Image) error
 	Try(nonce uint64, watchdog time.Duration) error
+	Load() error
 	Cancel() error
 	Commit() error
 	RollBack(reason string) error
@@ -40,7 +41,7 @@ type world struct {
 	open    func() (upgrader, error)
 	server  bootServer                                     // nil: this machine was not booted over the network
 	status  func(context.Context) (*api.NodeStatus, error) // noded's
-	restart func(context.Context) error                    // the machine
+	restart func(ctx context.Context, how string) error    // the machine: "reboot" or "kexec"
 	uptime  func() time.Duration                           // of the kernel
 	now     func() time.Time
 	random  func() float64 // from 0 to 1
@@ -82,8 +83,8 @@ func machine(runDir string) (w world, close func(), err error) {
 			}
 			return s, err
 		},
-		restart: func(ctx context.Context) error {
-			_, err := api.NewMachineClient(init).End(ctx, &api.EndRequest{How: "reboot", Who: "updated"})
+		restart: func(ctx context.Context, how string) error {
+			_, err := api.NewMachineClient(init).End(ctx, &api.EndRequest{How: how, Who: "updated"})
 			return said(err)
 		},
 		uptime: uptime, now: time.Now, random: rand.Float64, boot: strings.TrimSpace(string(boot)), version: version.Version,

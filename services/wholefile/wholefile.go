@@ -1,4 +1,5 @@
-package state
+// Package wholefile writes files that a power cut leaves whole.
+package wholefile
 
 import (
 	"errors"
@@ -7,9 +8,9 @@ import (
 	"path/filepath"
 )
 
-// ReplaceFile writes a file of mode 0600 so that after a power cut at any
+// Replace writes a file of mode 0600 so that after a power cut at any
 // moment it has either its old content or the new one, whole.
-func ReplaceFile(path string, content []byte) error {
+func Replace(path string, content []byte) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("replace %s: %w", path, err)
