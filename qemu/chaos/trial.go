@@ -17,6 +17,7 @@ import (
 // Size of the traffic, and the limits that it is held to.
 const (
 	held     = 300
+	pace     = 100 * time.Millisecond // between two chunks of a busy flow
 	rate     = 100
 	patience = 30 * time.Second
 
@@ -54,7 +55,7 @@ func Begin(ctx context.Context, l *lab.Lab, out io.Writer, idle time.Duration) (
 	t.soak = soak.New(soak.Plan{
 		Client:      topology.ClientName,
 		Targets:     []netip.AddrPort{netip.AddrPortFrom(vip.Address, vip.Port), netip.AddrPortFrom(vip.Address6, vip.Port)},
-		Connections: held, Idle: idle, Rate: rate, Patience: patience,
+		Connections: held, Pace: pace, Idle: idle, Rate: rate, Patience: patience,
 		Explain: func(client, target netip.AddrPort) string { return l.Explain(client, target) },
 	})
 	routes, err := l.WatchRoutes()

@@ -30,7 +30,7 @@ type empty struct {
 func NewEmpty(top *topology.Topology, build string) *Lab {
 	l := New(top, build)
 	l.kind = &empty{native: native{l}, machines: &virtual{Lab: l}, natives: len(top.Nodes)}
-	top.Unhurried = true
+	top.FailureTime = virtualFailureTime
 	return l
 }
 

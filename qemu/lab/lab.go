@@ -41,7 +41,7 @@ func New(top *topology.Topology, build string) *Lab {
 func NewQEMU(top *topology.Topology, build string) *Lab {
 	l := New(top, build)
 	l.kind = &virtual{Lab: l}
-	top.Unhurried = true
+	top.FailureTime = virtualFailureTime
 	return l
 }
 

@@ -24,6 +24,10 @@ type slotted struct {
 // slottedMemory is for firmware that loads an image into memory first, in MiB.
 const slottedMemory = 1024
 
+// slottedFailureTime is longer than a machine waits for its turn while another one's
+// firmware has a processor of two for itself.
+const slottedFailureTime = 5 * time.Second
+
 // NewSlotted describes a QEMU lab of such nodes.
 func NewSlotted(top *topology.Topology, build string) *Lab {
 	l := New(top, build)
@@ -32,7 +36,7 @@ func NewSlotted(top *topology.Topology, build string) *Lab {
 		m.Memory, m.Boot = slottedMemory, vm.Boot{Disk: true}
 		m.Disks = []vm.Disk{{Path: filepath.Join(m.Dir, "disk.img"), Serial: "weir"}}
 	}
-	l.kind, top.Unhurried = k, true
+	l.kind, top.FailureTime = k, slottedFailureTime
 	return l
 }
 

@@ -33,7 +33,9 @@ type virtual struct {
 const (
 	virtualCPUs   = 2
 	virtualMemory = 768 // MiB
-	stateDisk     = 64  // MiB
+
+	virtualFailureTime = time.Second // see topology.Topology
+	stateDisk          = 64          // MiB
 )
 
 // qemuName is the one program of such a node.

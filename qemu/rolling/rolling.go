@@ -22,6 +22,7 @@ import (
 const (
 	held     = 300
 	rate     = 100
+	pace     = time.Second      // between two chunks of a busy flow: few packets, since machines that are translated are slow
 	idle     = 4 * time.Second  // how long idle flows are silent each time
 	patience = 60 * time.Second // without progress for so long a connection is lost
 )
@@ -68,7 +69,7 @@ func Begin(ctx context.Context, l *lab.Lab, out io.Writer) (r *Roll, err error) 
 	r.soak = soak.New(soak.Plan{
 		Client:      topology.ClientName,
 		Targets:     []netip.AddrPort{netip.AddrPortFrom(vip.Address, vip.Port), netip.AddrPortFrom(vip.Address6, vip.Port)},
-		Connections: held, Idle: idle, Rate: rate, Patience: patience, Explain: l.Explain,
+		Connections: held, Pace: pace, Idle: idle, Rate: rate, Patience: patience, Explain: l.Explain,
 	})
 	for _, s := range l.Top.Servers {
 		if err := r.soak.Listen(s.Namespace, vip.Port); err != nil {

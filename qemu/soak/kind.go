@@ -4,7 +4,7 @@ package soak
 type source uint8
 
 const (
-	steady source = iota // a chunk every pace
+	steady source = iota // a chunk at the plan's pace
 	late                 // silent for the plan's idle time, then a chunk, then again
 	answer               // a chunk for every whole chunk that came
 	shut                 // closes its direction at once and only listens

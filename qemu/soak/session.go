@@ -80,9 +80,6 @@ func (s *Soak) run(c *session, conn net.Conn, own, other source, out, in pattern
 	})
 }
 
-// pace is how often a steady end speaks.
-const pace = 100 * time.Millisecond
-
 func (s *Soak) speak(conn net.Conn, own source, out pattern, m *meter, whole <-chan struct{}) error {
 	buf := make([]byte, chunk)
 	var at uint64
@@ -98,7 +95,7 @@ func (s *Soak) speak(conn net.Conn, own source, out pattern, m *meter, whole <-c
 	case shut:
 		return conn.(*net.TCPConn).CloseWrite()
 	case steady:
-		wait = rand.N(pace)
+		wait = rand.N(s.plan.Pace)
 	case late:
 		wait = s.silence()
 	}
@@ -126,7 +123,7 @@ func (s *Soak) speak(conn net.Conn, own source, out pattern, m *meter, whole <-c
 				return err
 			}
 			if own == steady {
-				timer.Reset(pace)
+				timer.Reset(s.plan.Pace)
 			}
 		}
 	}

@@ -24,6 +24,7 @@ type Plan struct {
 	Targets     []netip.AddrPort // connected to in turn
 	Connections int              // held open, evenly of every kind
 	Idle        time.Duration    // how long the idle kinds are silent each time
+	Pace        time.Duration    // between two chunks of an end that speaks all the time
 	Rate        int              // new short connections per second
 	Patience    time.Duration    // without progress for so long a connection is lost
 	// Explain, if not nil, tells what the cluster knows of a connection without

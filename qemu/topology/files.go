@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"text/template"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
 )
@@ -54,7 +55,12 @@ type ControllerPaths struct {
 
 // ClusterYAML is the cluster file. The configuration service makes the keys.
 func (t *Topology) ClusterYAML() (string, error) {
-	return render("cluster.yaml.tmpl", map[string]any{"T": t, "RouterASN": RouterASN, "LBASN": LBASN, "MTU": MTU, "ClusterName": ClusterName})
+	const interval = 100 * time.Millisecond // of checks, by default
+	hold := 3 * time.Second                 // the least that BGP has (RFC 4271, section 4.2)
+	if t.FailureTime > time.Second {
+		hold = 2 * t.FailureTime
+	}
+	return render("cluster.yaml.tmpl", map[string]any{"T": t, "Misses": int(t.FailureTime / interval), "ServerTimeout": 3 * t.FailureTime, "Hold": hold, "RouterASN": RouterASN, "LBASN": LBASN, "MTU": MTU, "ClusterName": ClusterName})
 }
 
 // ConfigdYAML is the configuration of the controller's configd.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"time"
 
 	"weir/services/config"
 )
@@ -104,9 +105,10 @@ type Topology struct {
 	Controller        netip.Prefix // on the fabric
 	ControllerControl netip.Prefix // on the control network
 
-	// Unhurried has nodes and servers be taken for dead later: where many
-	// machines share few processors, one that waits its turn is not dead.
-	Unhurried bool
+	// FailureTime is how long nodes may be silent before they are taken for dead:
+	// where many machines share few processors, one that waits its turn is not dead.
+	// 0: as on hardware.
+	FailureTime time.Duration
 }
 
 // ClusterName is in the certificates of all machines too.

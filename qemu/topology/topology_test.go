@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"weir/services/config"
 )
@@ -94,13 +95,16 @@ func TestTheProgramsAcceptTheirConfiguration(t *testing.T) {
 	if _, err := config.ParseCluster("cluster.yaml", []byte(text)); err != nil {
 		t.Errorf("cluster.yaml: %v", err)
 	}
-	top.Unhurried = true
-	text, err = top.ClusterYAML()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c, err := config.ParseCluster("cluster.yaml", []byte(text)); err != nil || c.Health.Misses != 10 {
-		t.Errorf("cluster.yaml of machines: %v", err)
+	for failure, hold := range map[time.Duration]time.Duration{time.Second: 3 * time.Second, 5 * time.Second: 10 * time.Second} {
+		top.FailureTime = failure
+		text, err = top.ClusterYAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.ParseCluster("cluster.yaml", []byte(text))
+		if err != nil || time.Duration(c.Health.Misses)*c.Health.Interval != failure || c.BGP.HoldTime != hold {
+			t.Errorf("cluster.yaml of machines that may be silent for %v: %v", failure, err)
+		}
 	}
 	certificate := Certificate{CA: "/lab/pki/ca.crt", Cert: "/lab/pki/it.crt", Key: "/lab/pki/it.key"}
 	text, err = top.ConfigdYAML(ControllerPaths{Certificate: certificate, State: "/lab/controller/state"})
