@@ -42,7 +42,7 @@ PACKAGES := build-essential ca-certificates pkg-config \
 help: ## this list
 	@echo "Weir $(VERSION). As root:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
-	@echo "Variables: LB_NODES (now $(LB_NODES)), SERVERS (now $(SERVERS)), FUZZTIME (now $(FUZZTIME)), QEMU_ACCEL (auto, tcg or kvm), TRUST (root.json of updates; else development keys)"
+	@echo "Variables: LB_NODES (now $(LB_NODES)), SERVERS (now $(SERVERS)), FUZZTIME (now $(FUZZTIME)), QEMU_ACCEL (auto, tcg or kvm), TRUST (root.json of updates; else development keys), SIGN (folder of keys for Secure Boot)"
 
 deps: ## install what a fresh Debian 12 lacks (packages, nothing else)
 	@PACKAGES="$(PACKAGES)" ./qemu/deps.sh install

@@ -18,7 +18,7 @@ import (
 )
 
 // commandLine is what the kernel is told; the reasons are in docs/image.md.
-const commandLine = "console=tty0 console=ttyS0,115200 init=/init panic=10 oops=panic watchdog.stop_on_reboot=0 loglevel=5 intel_iommu=on iommu=pt init_on_alloc=0 no_timer_check"
+const commandLine = "console=tty0 console=ttyS0,115200 init=/init panic=10 oops=panic loglevel=5 intel_iommu=on iommu=pt init_on_alloc=0 no_timer_check"
 
 // The files of an image.
 const (

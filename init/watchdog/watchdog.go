@@ -3,10 +3,10 @@
 // A machine can have several, its chipset's and its management controller's;
 // which of them works is known only when it bites, so all are armed.
 //
-// They stay armed over a reboot (watchdog.stop_on_reboot=0 on the boot command line:
-// some drivers would stop theirs): until the kernel hands over to the firmware, a
-// shutdown that hangs is cut short by a reset, which is what was asked for
-// anyway; and a kernel that another one starts is watched from its first instruction. Before the power is switched off they are disarmed: some run on
+// They stay armed over a reboot (init/modules sees to that, some drivers would stop
+// theirs): until the kernel hands over to the firmware, a shutdown that hangs is cut
+// short by a reset, which is what was asked for anyway; and a kernel that another one
+// starts is watched from its first instruction. Before the power is switched off they are disarmed: some run on
 // standby power, and would switch the machine on again.
 package watchdog
 
