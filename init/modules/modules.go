@@ -81,7 +81,6 @@ func (l *Loader) search() *search {
 // of which some take a minute, and with the disks behind them.
 func (l *Loader) Boot() (later func() error, o phase.Outcome) {
 	s := l.search()
-	watched := l.loadWatchdogs()
 	var others sync.WaitGroup
 	others.Go(func() { s.loadAll(undeclared("")) })
 	slow, n, failed := s.waves()
@@ -91,19 +90,10 @@ func (l *Loader) Boot() (later func() error, o phase.Outcome) {
 		_, _, err := s.waves()
 		return errors.Join(report(slow, errs), err)
 	}
-	if failed = errors.Join(watched, failed); failed != nil {
+	if failed != nil {
 		return later, Degraded(failed)
 	}
 	return later, phase.Detail("%d for this machine's devices", n+len(slow))
-}
-
-// loadWatchdogs loads what the drivers of hardware watchdogs share, before one of them
-// does. A restart leaves the timers running, whatever a driver would do: see watchdog.
-func (l *Loader) loadWatchdogs() error {
-	if err := l.prober.Probe("watchdog", "stop_on_reboot=0"); err != nil {
-		return fmt.Errorf("watchdog: %w", err)
-	}
-	return nil
 }
 
 // Degraded is the phase's outcome when some modules could not be loaded.

@@ -1,6 +1,9 @@
 package modules
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // watchdogs are the drivers of chipsets' timers, and of the chips that they are
 // on: they are loaded before all else. That of a management controller is slow
@@ -8,8 +11,14 @@ import "slices"
 var watchdogs = []string{"i6300esb", "iTCO_wdt", "lpc_ich", "i2c_i801", "wdat_wdt", "hpwdt", "sp5100_tco"}
 
 // LoadWatchdogs loads the drivers of the hardware watchdogs that this machine
-// has, so that the boot itself is watched.
-func (l *Loader) LoadWatchdogs() error { return l.search().watchdogs() }
+// has, so that the boot itself is watched. What they share comes first: it has a
+// restart leave the timers running, whatever a driver would do (see watchdog).
+func (l *Loader) LoadWatchdogs() error {
+	if err := l.prober.Probe("watchdog", "stop_on_reboot=0"); err != nil {
+		return fmt.Errorf("watchdog: %w", err)
+	}
+	return l.search().watchdogs()
+}
 
 func (s *search) watchdogs() error {
 	var all []string

@@ -1,6 +1,7 @@
 package boottest
 
 import (
+	"strings"
 	"testing"
 
 	"weir/qemu/vm"
@@ -15,6 +16,12 @@ func TestAHealthyNodeBootsFromKernelAndInitramfs(t *testing.T) {
 	n.serves(r)
 	n.eventuallySays("status", "lb1 of boottest|slot net|6d5f0f5c-2f0e-4a59-9c38-0123456789ab|WEIR-0001|read-write", patience)
 	n.eventuallySays("nics", "vfio-pci|"+northMAC.String()+"|"+southMAC.String()+"|"+controlMAC.String(), patience)
+
+	// A kernel that kexec starts is watched by the timers of the one before it.
+	n.login()
+	if said := n.shell("echo stops=$(cat /sys/module/watchdog/parameters/stop_on_reboot)"); !strings.Contains(said, "stops=0") {
+		t.Errorf("the hardware's watchdogs stop at a restart: %s", said)
+	}
 
 	n.switchOff()
 	r.withdrawn(patience)
