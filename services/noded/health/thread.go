@@ -11,18 +11,20 @@ import (
 )
 
 // ownThread keeps the calling goroutine on a thread of its own that the kernel
-// runs before ordinary ones, where that is permitted: a busy machine must not
-// make a node judge others late, nor look dead itself.
+// prefers to others, where that is permitted: a busy machine must not make a node
+// judge others late, nor look dead itself.
 func ownThread() {
 	runtime.LockOSThread()
 	// It may have been made by the runtime's monitor, whose timers may be late
 	// (services/program); the kernel's own default again. It cannot fail.
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 50_000, 0, 0, 0)
-	// The lowest real-time priority is above everything that is not real time.
-	attr := &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 1}
-	if unix.SchedSetAttr(0, attr, 0) != nil {
-		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), -10)
-	}
+	// No real-time priority: Go's runtime waits in loops (casgstatus) for threads that
+	// scan for the garbage collector. A loop above all ordinary threads keeps them from
+	// the processor that they share, and a node stands still for seconds. A short slice
+	// has the thread run soon (Linux 6.12, others ignore it). Without CAP_SYS_NICE it
+	// is a thread as all others.
+	attr := &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: -20, Runtime: 100_000}
+	_ = unix.SchedSetAttr(0, attr, 0)
 }
 
 // clock is the time since the machine started, the time it was suspended
